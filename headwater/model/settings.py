@@ -1,0 +1,168 @@
+"""Every setting, one class a process. Environment (`HEADWATER_…`) beats `run.env` of the stack beats the default here.
+
+`docs/settings.md` lists them all; a test compares it with this file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from headwater.model.pack import PANE_MS
+
+MINUTE_MS = 60_000
+
+
+def project_folder() -> Path:
+    """The checkout that this code runs from, or the working directory where it was installed as a wheel."""
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+def state_folder() -> Path:
+    """Where the one-machine stack keeps data, secrets, logs and `run.env` (`HEADWATER_STATE`)."""
+    return Path(os.environ.get("HEADWATER_STATE") or project_folder() / ".headwater").resolve()
+
+
+class Settings(BaseSettings):
+    """What every process shares: where the servers are, and the constants of the laws of time."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", extra="ignore")
+
+    def __init__(self, **given: Any) -> None:
+        given.setdefault("_env_file", state_folder() / "run.env")
+        super().__init__(**given)
+
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port]")
+    postgres: SecretStr = Field(
+        SecretStr("postgresql://headwater@127.0.0.1:5432/headwater"), description="PostgreSQL or TimescaleDB, as a URL"
+    )
+    valkey: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Valkey or Redis, as a URL")
+    mqtt: str = Field("mqtt://127.0.0.1:1883", description="the MQTT broker, as a URL without credentials")
+    flink: str = Field("http://127.0.0.1:8081", description="REST address of the Flink cluster")
+    api: str = Field("http://127.0.0.1:8000", description="address of the API and the page")
+    host: str = Field("127.0.0.1", description="the address that our own servers listen on")
+    log_format: str = Field("json", description="json or console")
+    partitions: int = Field(
+        4, ge=1, le=1024, description="partitions of the topics keyed by device; never change it later"
+    )
+    horizon_ms: int = Field(
+        5 * MINUTE_MS, ge=0, description="how long after its end a pane is still amended by the aggregation job"
+    )
+    ahead_ms: int = Field(
+        5 * MINUTE_MS, ge=0, description="how far ahead of its arrival a reading may be stamped; more is refused"
+    )
+    pack_cap: int = Field(
+        32,
+        ge=2,
+        le=64,
+        description="most stamps in a pack; the array sums of the aggregation job are generated from it",
+    )
+
+
+class DoorSettings(Settings):
+    """Limits of every door, and the bridge's own session."""
+
+    oldest_ms: int = Field(31 * 24 * 60 * MINUTE_MS, ge=0, description="readings stamped longer ago are refused")
+    max_bytes: int = Field(262_144, ge=1, description="most bytes of a message")
+    max_readings: int = Field(10_000, ge=1, description="most readings (values) of a message")
+    max_metrics: int = Field(256, ge=1, description="most metrics of a message")
+    max_text: int = Field(1_024, ge=1, description="most characters of a text reading")
+    bridge_user: str = Field("_bridge", description="the bridge's MQTT user")
+    bridge_password: SecretStr = Field(SecretStr(""), description="the bridge's MQTT password")
+    bridge_session: str = Field("headwater-bridge", description="client id of the bridge's persistent session")
+    bridge_filter: str = Field(
+        "v1/+/+/telemetry", description="what the bridge subscribes to; scale out by tenant prefix"
+    )
+    bridge_receive_max: int = Field(
+        2_000, ge=1, le=65_535, description="unacknowledged messages in flight: the back-pressure"
+    )
+    bridge_metrics_port: int = Field(0, ge=0, description="Prometheus metrics of the bridge; 0 means none")
+
+
+class BrokerSettings(Settings):
+    """The MQTT broker process."""
+
+    broker_port: int = Field(1883, ge=1, description="MQTT port")
+    broker_heap_mb: int = Field(256, ge=128, description="heap of the broker's JVM in MB")
+    broker_queue_limit: int = Field(
+        100_000, ge=1, description="messages waiting for the bridge above which publishers are refused"
+    )
+    broker_bridge_away_ms: int = Field(
+        10 * MINUTE_MS, ge=1_000, description="how long the bridge may be away before publishers are refused"
+    )
+    bridge_user: str = Field("_bridge", description="the bridge's MQTT user")
+    bridge_password: SecretStr = Field(SecretStr(""), description="the bridge's MQTT password")
+    bridge_session: str = Field("headwater-bridge", description="client id of the bridge's persistent session")
+
+
+class JobSettings(Settings):
+    """The Flink jobs: what the plan is generated from, and how long state lives."""
+
+    parallelism: int = Field(2, ge=1, description="parallelism of the jobs; at most the number of partitions")
+    outage_ms: int = Field(
+        15 * MINUTE_MS, ge=0, description="longest outage of a job that is survived without a rebuild"
+    )
+    mini_batch_ms: int = Field(200, ge=10, le=5_000, description="how often partial rows are published")
+    generation: int = Field(1, ge=1, description="generation of the rows; raised when a changed query is rebuilt")
+
+    @property
+    def state_ttl_ms(self) -> int:
+        """How long the state of a pane lives after its last write (wall clock).
+
+        A reading may come `ahead_ms` before its pane starts and the next one up to `horizon_ms` after the pane's end.
+        """
+        return self.ahead_ms + PANE_MS + self.horizon_ms + self.outage_ms
+
+
+class PulseSettings(Settings):
+    """The beats that move log time."""
+
+    pulse_ms: int = Field(250, ge=20, description="how often every partition of the first-append topics gets a beat")
+
+
+class SinkSettings(Settings):
+    """The ways into the stores."""
+
+    sink_coalesce_ms: int = Field(
+        3_000, ge=0, description="a row of an open pane reaches PostgreSQL at most once in this time"
+    )
+    sink_rollup_ms: int = Field(5_000, ge=100, description="how often changed rows are rolled up to 1 min, 1 h and 1 d")
+    keep_10s_days: int = Field(30, ge=1, description="days that 10 s rows are kept in PostgreSQL")
+    keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept")
+    keep_1h_days: int = Field(1_825, ge=1, description="days that 1 h and 1 d rows are kept")
+
+
+class ApiSettings(Settings):
+    """The API process."""
+
+    access_key: SecretStr = Field(SecretStr(""), description="the key that API and page ask for; made at first start")
+    api_port: int = Field(8000, ge=1, description="port of the API and the page")
+    tick_ms: int = Field(250, ge=20, description="how often live frames are sent")
+    live_rows: int = Field(200_000, ge=100, description="rows kept in memory so that a reconnect resumes without a gap")
+    max_points: int = Field(2_000, ge=10, description="most points that a series answers with")
+    page: Path = Field(Path("dashboard/dist"), description="folder of the built page, relative to the project")
+
+
+class AgentSettings(Settings):
+    """This machine as a device."""
+
+    agent_tenant: str = Field("demo", description="tenant of this machine's own readings")
+    agent_device: str = Field("this-machine", description="device name of this machine")
+    agent_token: SecretStr = Field(SecretStr(""), description="token of this machine")
+    agent_every_ms: int = Field(1_000, ge=50, description="how often this machine is measured")
+
+
+class FleetSettings(Settings):
+    """The simulated fleet."""
+
+    fleet_tenant: str = Field("demo", description="tenant of the simulated fleet")
+    fleet_devices: int = Field(200, ge=0, le=20_000, description="simulated devices; 0 for none")
+    fleet_seed: int = Field(7, description="makes the fleet repeatable")
+    fleet_every_ms: int = Field(1_000, ge=20, description="how often each simulated device measures")
+    fleet_pack: int = Field(1, ge=1, le=1_000, description="measurements that a simulated device sends in one message")
+    fleet_token: SecretStr = Field(SecretStr(""), description="secret from which the fleet's tokens are derived")

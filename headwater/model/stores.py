@@ -1,0 +1,46 @@
+"""The only place where a table or a key of a store is named: sinks write here, the API reads here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.model.pack import PANE_MS
+
+
+@dataclass(frozen=True)
+class Level:
+    """One width of aggregate. `view` is what readers ask; `table` is what the sink writes (PostgreSQL)."""
+
+    name: str
+    width_ms: int
+    table: str
+    view: str
+
+
+LEVELS = (
+    Level("10s", PANE_MS, "aggregate_10s", "series_10s"),
+    Level("1m", 60_000, "rollup_1m", "series_1m"),
+    Level("1h", 3_600_000, "rollup_1h", "series_1h"),
+    Level("1d", 86_400_000, "rollup_1d", "series_1d"),
+)
+
+LEVEL = {level.name: level for level in LEVELS}
+
+SINK_OFFSETS = "sink_offset"
+LOG_TIMES = "log_time"
+DEVICES = "device"
+TENANTS = "tenant"
+
+
+def latest_key(tenant: str, device: str) -> str:
+    """Valkey hash: metric -> the newest Aggregate as JSON. The tag in braces keeps a device on one cluster slot."""
+    return f"latest:{{{tenant}/{device}}}"
+
+
+def devices_key(tenant: str) -> str:
+    """Valkey set of the devices of a tenant that have a latest value."""
+    return f"devices:{{{tenant}}}"
+
+
+LOG_TIME_KEY = "log-time"
+"""Valkey hash: raw partition -> largest log time (epoch ms) that came through the aggregation job."""
