@@ -1,0 +1,1 @@
+"""The API: doors onto the finished state."""

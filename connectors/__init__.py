@@ -1,0 +1,1 @@
+"""The ways in (doors) and the ways into stores (sinks)."""

@@ -1,0 +1,1 @@
+"""Headwater: real-time IoT analytics."""

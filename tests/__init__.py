@@ -1,0 +1,1 @@
+"""Rings: unit, flink, integration, e2e, house."""

@@ -1,0 +1,1 @@
+"""Plain functions first, thin Flink wrappers last."""

@@ -1,0 +1,1 @@
+"""Reads the stores; the doors of the API stand on it."""

@@ -1,0 +1,1 @@
+"""The ways in, one protocol a file, over one core."""

@@ -1,0 +1,1 @@
+"""The ways into stores, one technology a file, behind one contract."""

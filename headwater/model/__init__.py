@@ -1,0 +1,1 @@
+"""The nouns: readings, packs, aggregates, topics, stores, settings, errors."""

@@ -1,0 +1,1 @@
+"""The plain reference, and random logs to hold the pipeline against it."""

@@ -1,0 +1,1 @@
+"""Processes beside Flink that are neither door nor sink."""
