@@ -116,6 +116,7 @@ REASONS: dict[str, str] = {
     "too-large": "the payload has more bytes than HEADWATER_MAX_BYTES",
     "too-many-readings": "the message has more readings than HEADWATER_MAX_READINGS",
     "too-many-metrics": "the message names more metrics than HEADWATER_MAX_METRICS",
+    "too-long": "a text has more characters than HEADWATER_MAX_TEXT",
     "bad-name": "a metric's name is empty, too long or holds control characters",
     "bad-record": "a record on raw-sensor-data breaks the form of a pack (written past the doors)",
 }
