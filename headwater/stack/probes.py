@@ -1,0 +1,105 @@
+"""Readiness as its users see it: a probe asks a server what a client would ask, not whether a process exists."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.request
+from typing import Any
+
+from headwater.model.errors import StackError
+from headwater.stack.program import Probe
+
+TIMEOUT_S = 2.0
+
+
+def nothing() -> None:
+    """For programs that serve nobody: being alive, which the supervisor knows, is all there is to ask."""
+
+
+def tcp(host: str, port: int) -> Probe:
+    """Somebody listens."""
+
+    def probe() -> None:
+        socket.create_connection((host, port), TIMEOUT_S).close()
+
+    return probe
+
+
+def kafka(bootstrap: str) -> Probe:
+    """The broker answers with its metadata."""
+
+    def probe() -> None:
+        from confluent_kafka.admin import AdminClient
+
+        # A closed port is told apart first: librdkafka would wait for its whole time-out.
+        host, _, port = bootstrap.split(",")[0].rpartition(":")
+        tcp(host, int(port))()
+        AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=TIMEOUT_S)
+
+    return probe
+
+
+def postgres(url: str) -> Probe:
+    """The server lets us in and answers."""
+
+    def probe() -> None:
+        import psycopg
+
+        with psycopg.connect(url, connect_timeout=int(TIMEOUT_S)) as connection:
+            connection.execute("select 1")
+
+    return probe
+
+
+def valkey(url: str) -> Probe:
+    """The server lets us in and has loaded its data."""
+
+    def probe() -> None:
+        import redis
+
+        client = redis.Redis.from_url(url, protocol=2, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        try:
+            client.ping()
+        finally:
+            client.close()
+
+    return probe
+
+
+def http_json(url: str, headers: dict[str, str] | None = None, timeout_s: float = TIMEOUT_S) -> Any:
+    """The JSON that `url` answers a GET with. Raises on any status but 2xx."""
+    request = urllib.request.Request(url, headers=headers or {})  # noqa: S310  # our own http addresses
+    with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+        return json.loads(answer.read() or b"null")
+
+
+def http(url: str) -> Probe:
+    """A GET is answered with 2xx."""
+
+    def probe() -> None:
+        request = urllib.request.Request(url)  # noqa: S310  # our own http addresses
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            answer.read()
+
+    return probe
+
+
+def flink_jobmanager(url: str) -> Probe:
+    """The REST server of the cluster answers."""
+
+    def probe() -> None:
+        http_json(f"{url}/overview")
+
+    return probe
+
+
+def flink_taskmanager(url: str) -> Probe:
+    """At least one TaskManager has registered with its slots."""
+
+    def probe() -> None:
+        overview = http_json(f"{url}/overview")
+        if not overview["taskmanagers"]:
+            raise StackError("no TaskManager has registered yet")
+
+    return probe

@@ -1,0 +1,76 @@
+"""Real servers for tests: the stack's own programs, on free ports, in a folder of their own, stopped at the end.
+
+`HEADWATER_TEST_KAFKA`, `HEADWATER_TEST_POSTGRES` and `HEADWATER_TEST_VALKEY` name running servers to use instead.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headwater.stack import jars, kafka, postgres, valkey
+from headwater.stack.foreground import running
+from headwater.stack.state import State
+
+
+@pytest.fixture(scope="session")
+def stack_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
+    """The memory of a stack of free ports; nothing runs yet."""
+    state = State.open(tmp_path_factory.mktemp("stack"), {"HEADWATER_PORTS": "free"})
+    yield state
+    if postgres.home(state).parent != state.folder:  # as root the data lie elsewhere
+        shutil.rmtree(postgres.home(state), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(stack_state: State) -> Iterator[str]:
+    if given := os.environ.get("HEADWATER_TEST_KAFKA"):
+        yield given
+        return
+    jars.ensure(stack_state.folder, "kafka")
+    kafka.prepare(stack_state)
+    with running(kafka.program(stack_state), stack_state.folder / "logs"):
+        yield stack_state.url("kafka")
+
+
+@pytest.fixture(scope="session", name="kafka")
+def kafka_fixture(kafka_server: str) -> str:
+    """Bootstrap servers of a broker without topics."""
+    return kafka_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(stack_state: State) -> Iterator[State]:
+    """A running PostgreSQL without databases of ours."""
+    postgres.prepare(stack_state)
+    with running(postgres.program(stack_state), stack_state.folder / "logs"):
+        yield stack_state
+
+
+@pytest.fixture(scope="session", name="postgres")
+def postgres_fixture(request: pytest.FixtureRequest) -> str:
+    """URL of a fresh, empty database (migrate it with headwater.stack.migrate.apply)."""
+    if given := os.environ.get("HEADWATER_TEST_POSTGRES"):
+        return given
+    server: State = request.getfixturevalue("postgres_server")
+    return postgres.create_database(server, f"test_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="session", name="valkey")
+def valkey_fixture(stack_state: State) -> Iterator[str]:
+    """URL of an empty Valkey."""
+    if given := os.environ.get("HEADWATER_TEST_VALKEY"):
+        yield given
+        return
+    valkey.prepare(stack_state)
+    with running(valkey.program(stack_state), stack_state.folder / "logs"):
+        yield stack_state.url("valkey")
+
+
+@pytest.fixture
+def logs(stack_state: State) -> Path:
+    """The folder with the output of the servers."""
+    return stack_state.folder / "logs"

@@ -1,0 +1,48 @@
+"""The servers of the stack, started for real from the stack's own definitions."""
+
+import psycopg
+import pytest
+import redis
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from headwater.model.errors import StackError
+from headwater.model.settings import Settings
+from headwater.model.topics import ALL, RAW
+from headwater.stack import topics
+
+
+def test_topics_are_made_as_designed_and_making_them_twice_changes_nothing(kafka):
+    settings = Settings(kafka=kafka)
+    topics.create_all(settings)
+    assert topics.create_all(settings) == []
+    admin = AdminClient({"bootstrap.servers": kafka})
+    present = admin.list_topics(timeout=10).topics
+    assert {topic.name for topic in ALL} <= set(present)
+    assert len(present[RAW.name].partitions) == settings.partitions
+    resource = ConfigResource(ResourceType.TOPIC, RAW.name)
+    found = admin.describe_configs([resource])[resource].result()
+    assert {name: found[name].value for name in RAW.config()} == RAW.config()
+
+
+def test_another_number_of_partitions_is_refused_with_the_number_to_set(kafka):
+    topics.create_all(Settings(kafka=kafka))
+    with pytest.raises(StackError, match="HEADWATER_PARTITIONS=4"):
+        topics.create_all(Settings(kafka=kafka, partitions=5))
+
+
+def test_postgres_wants_its_password(postgres):
+    with psycopg.connect(postgres) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    user, _, rest = postgres.rpartition("@")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(f"{user.rpartition(':')[0]}:wrong@{rest}", connect_timeout=3)
+
+
+def test_valkey_wants_its_password(valkey):
+    client = redis.Redis.from_url(valkey, protocol=2)
+    assert client.ping()
+    client.close()
+    stranger = redis.Redis.from_url("redis://" + valkey.rpartition("@")[2], protocol=2)
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        stranger.ping()
+    stranger.close()
