@@ -1,0 +1,29 @@
+"""The aggregation job: readings in, one row for each series and 10 s pane out, each reading counted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.model.settings import JobSettings
+from jobs.sql import Log, statement
+
+TABLES = ("raw_sensor_data", "processed_data", "corrections", "dead_letter")
+VIEWS = ("packs", "on_time", "seen", "seen_before", "fresh", "masked_stamps", "masked_values", "pieces")
+SINKS = ("aggregates", "late_packs", "bad_records")
+
+
+def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
+    """Raw packs, without what was seen before, summed up by pane; late ones to corrections, broken ones to dead letters.
+
+    `tables` is a TableEnvironment; returns the StatementSet, not yet running. At least once onto Kafka, and
+    exactly once in effect: rows carry versions, corrections and dead letters the position of their record.
+    """
+    log = log or Log()
+    for table in TABLES:
+        tables.execute_sql(statement(f"sources/{table}", settings, log))
+    for view in VIEWS:
+        tables.execute_sql(statement(f"views/{view}", settings, log))
+    job = tables.create_statement_set()
+    for sink in SINKS:
+        job.add_insert_sql(statement(f"sinks/{sink}", settings, log))
+    return job

@@ -1,0 +1,77 @@
+"""Submits a job to the cluster and ends: `python -m jobs.run aggregation`, or the same file by `flink run -py`.
+
+    python -m jobs.run aggregation --parallelism 2 -D python.files=headwater.whl
+    python -m jobs.run aggregation --savepoint file:///...   # go on from a savepoint or a retained checkpoint
+    python -m jobs.run aggregation --start-from-ms 1760000000000   # empty state, from this log time on
+    flink run -d -py jobs/run.py -pyfs headwater.whl -- aggregation
+
+Settings come from `HEADWATER_*` (see docs/settings.md). The last line printed is `job-id: <hex>`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from headwater.model.settings import JobSettings
+from jobs.environment import open_tables, options
+from jobs.sql import Log
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="jobs.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("job", help="a module of `jobs` with a function `build`, such as aggregation")
+    parser.add_argument("-D", dest="given", metavar="KEY=VALUE", action="append", default=[], help="a Flink option")
+    parser.add_argument("--savepoint", help="savepoint or retained checkpoint to go on from")
+    parser.add_argument("--start-from-ms", type=int, help="log time (epoch ms) to start from, with empty state")
+    parser.add_argument("--parallelism", type=int, help="instead of HEADWATER_PARALLELISM")
+    parser.add_argument("--local", action="store_true", help="run in this process instead, until stopped")
+    given = parser.parse_args(argv)
+    if given.savepoint and given.start_from_ms is not None:
+        parser.error("expected --savepoint or --start-from-ms, got both: a savepoint holds its own position in the log")
+    if bad := [one for one in given.given if "=" not in one]:
+        parser.error(f"expected -D key=value, got {bad[0]!r}")
+    return given
+
+
+def target(settings: JobSettings, local: bool) -> dict[str, str]:
+    """Where the job goes. `flink run` has decided that already, when it started this."""
+    if local:
+        return {"execution.target": "local"}
+    if "PYFLINK_GATEWAY_PORT" in os.environ:
+        return {}
+    address = urlsplit(settings.flink)
+    return {
+        "execution.target": "remote",
+        "execution.attached": "false",
+        "rest.address": address.hostname or "127.0.0.1",
+        "rest.port": str(address.port or 8081),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Builds the job, hands it over, prints its id."""
+    given = arguments(sys.argv[1:] if argv is None else argv)
+    settings = JobSettings(**({"parallelism": given.parallelism} if given.parallelism else {}))
+    build = import_module(f"jobs.{given.job}").build
+    chosen = {**options(settings), **target(settings, given.local), "pipeline.name": given.job}
+    if given.savepoint:
+        chosen["execution.state-recovery.path"] = given.savepoint
+    chosen |= dict(one.split("=", 1) for one in given.given)
+    tables = open_tables(chosen)
+    result = build(tables, settings, Log(from_ms=given.start_from_ms)).execute()
+    print(f"job-id: {result.get_job_client().get_job_id()}", flush=True)
+    if given.local:
+        result.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

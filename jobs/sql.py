@@ -1,0 +1,87 @@
+"""From files in `sql/` to statements: the one place where SQL is completed with settings and generated lists.
+
+Flink has no sum over an array, so the sums of a pack are written out term by term, from the cap of a pack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from headwater.model import topics
+from headwater.model.pack import PANE_MS
+from headwater.model.settings import JobSettings
+
+COLUMNS_CHECKED = 8
+"""Metrics of a pack that are checked one by one; with more of them a pack is checked as text, which costs more."""
+
+NEWEST_PANE = 9_999 * 31_556_952_000 // PANE_MS * PANE_MS
+"""No pane lies later than this (about the year 9999 + 1970): stores could not hold it, and sums of stamps would wrap."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """Which log a job reads, and from where.
+
+    `prefix` stands before each topic's name (a replay beside the live topics); `from_ms` starts at the first record
+    appended at or after that log time (None: at the oldest); `bounded` stops at the end that the log has at the start.
+    """
+
+    prefix: str = ""
+    from_ms: int | None = None
+    bounded: bool = False
+
+    def scan(self) -> str:
+        """Where the source starts and stops, as table options."""
+        options = {"scan.startup.mode": "earliest-offset"}
+        if self.from_ms is not None:
+            options = {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(self.from_ms)}
+        if self.bounded:
+            options["scan.bounded.mode"] = "latest-offset"
+        return "\n    ".join(f"'{name}' = '{value}'," for name, value in options.items())
+
+
+def statement(name: str, settings: JobSettings, log: Log) -> str:
+    """The text of `sql/<name>.sql`, complete. A placeholder without a value raises KeyError."""
+    text = files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return Template(text).substitute(values(settings, log))
+
+
+def values(settings: JobSettings, log: Log) -> dict[str, Any]:
+    """What stands for each placeholder."""
+    terms = range(1, settings.pack_cap + 1)
+    return {
+        "bootstrap": settings.kafka,
+        "group": f"{log.prefix}headwater-aggregation",
+        "raw_topic": log.prefix + topics.RAW.name,
+        "processed_topic": log.prefix + topics.PROCESSED.name,
+        "corrections_topic": log.prefix + topics.CORRECTIONS.name,
+        "dead_letter_topic": log.prefix + topics.DEAD_LETTER.name,
+        "scan": log.scan(),
+        "cap": settings.pack_cap,
+        "generation": settings.generation,
+        "late_after": PANE_MS + settings.horizon_ms,
+        "newest_pane": NEWEST_PANE,
+        "sum": " + ".join(f"coalesce(w[{i}], 0e0)" for i in terms),
+        "sum_sq": " + ".join(f"coalesce(w[{i}] * w[{i}], 0e0)" for i in terms),
+        "masked": ",\n            ".join(
+            f"case when array_contains(s.new_at, s.`at`[{i}]) then m.vs[{i}] end" for i in terms
+        ),
+        "ragged": ragged(),
+    }
+
+
+def ragged() -> str:
+    """True where a list of a pack is missing, shorter or longer than `at`, or holds a null or an infinity."""
+    columns = "map_values(metrics)"
+    checks = [f"array_contains({columns}, cast(null as array<double>))"]
+    for i in range(1, COLUMNS_CHECKED + 1):
+        one = f"{columns}[{i}]"
+        checks.append(
+            f"cardinality({columns}) >= {i} and (cardinality({one}) <> cardinality(`at`)"
+            f" or array_contains({one}, cast(null as double))"
+            f" or not array_max({one}) <= 1.7976931348623157e308 or not array_min({one}) >= -1.7976931348623157e308)"
+        )
+    return "\n            or ".join(checks)

@@ -1,0 +1,27 @@
+-- Packs as the doors write them. Elements of the arrays stay nullable: an array of not null elements answers -1
+-- beyond its end, which the generated sums would count. Texts and flags are not read: nothing is aggregated of them.
+create temporary table raw_sensor_data (
+    v int,
+    tenant string,
+    device string,
+    pane bigint,
+    `at` array<int>,
+    metrics map<string, array<double>>,
+    received bigint,
+    log_partition int metadata from 'partition' virtual,
+    log_offset bigint metadata from 'offset' virtual,
+    appended timestamp_ltz(3) metadata from 'timestamp' virtual
+) with (
+    'connector' = 'kafka',
+    'topic' = '${raw_topic}',
+    'properties.bootstrap.servers' = '${bootstrap}',
+    'properties.group.id' = '${group}',
+    'properties.enable.auto.commit' = 'false',
+    'properties.fetch.max.wait.ms' = '50',
+    'properties.max.partition.fetch.bytes' = '4194304',
+    'properties.max.poll.records' = '4000',
+    'scan.topic-partition-discovery.interval' = '0',
+    ${scan}
+    'format' = 'json',
+    'json.ignore-parse-errors' = 'true'
+)

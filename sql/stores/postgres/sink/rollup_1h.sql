@@ -1,0 +1,147 @@
+-- Recomputes the 1h buckets that are marked from their 1m rows, whole, and marks what lies above them.
+-- One statement is one snapshot: it sees a mark and the rows it stands for together or not at all.
+-- A bucket whose source rows retention has begun to remove keeps what it has: what is left would not be the whole.
+-- The lateral join makes it one walk of the key for each bucket, whatever the planner knows of a young partition.
+with taken as (
+    delete from rollup_dirty
+    where
+        ctid = any(
+            array(
+                select ctid
+                from rollup_dirty
+                where level = '1h'
+                limit $1 -- noqa: AM09
+            )
+        )
+    returning
+        tenant,
+        device,
+        metric,
+        bucket
+),
+
+changed as (
+    select distinct
+        tenant,
+        device,
+        metric,
+        bucket
+    from taken
+    where
+        bucket >= (
+            select max(level.edge)
+            from level
+            where level.level in ('1m', '1h')
+        )
+),
+
+above as (
+    insert into rollup_dirty (level, tenant, device, metric, bucket)
+    select distinct
+        '1d' as level,
+        tenant,
+        device,
+        metric,
+        date_trunc('day', bucket, 'UTC') as bucket
+    from changed
+),
+
+written as (
+    insert into rollup_1h as held (
+        tenant,
+        device,
+        metric,
+        bucket,
+        count,
+        sum,
+        sum_sq,
+        min,
+        max,
+        first_ms,
+        last_ms,
+        last,
+        as_of,
+        received
+    )
+    select
+        changed.tenant,
+        changed.device,
+        changed.metric,
+        changed.bucket,
+        whole.count,
+        whole.sum,
+        whole.sum_sq,
+        whole.min,
+        whole.max,
+        whole.first_ms,
+        whole.last_ms,
+        whole.last,
+        whole.as_of,
+        whole.received
+    from changed
+    cross join
+        lateral (
+            select
+                sum(part.count)::bigint as count,
+                sum(part.sum) as sum,
+                sum(part.sum_sq) as sum_sq,
+                min(part.min) as min,
+                max(part.max) as max,
+                min(part.first_ms) as first_ms,
+                max(part.last_ms) as last_ms,
+                (array_agg(part.last order by part.last_ms desc))[1] as last,
+                max(part.as_of) as as_of,
+                max(part.received) as received
+            from rollup_1m as part
+            where
+                part.tenant = changed.tenant
+                and part.device = changed.device
+                and part.metric = changed.metric
+                and part.bucket >= changed.bucket
+                and part.bucket < changed.bucket + interval '1 hour'
+        ) as whole
+    where whole.count > 0
+    order by
+        changed.tenant,
+        changed.device,
+        changed.metric,
+        changed.bucket
+    on conflict (tenant, device, metric, bucket) do update
+        set
+            count = excluded.count,
+            sum = excluded.sum,
+            sum_sq = excluded.sum_sq,
+            min = excluded.min,
+            max = excluded.max,
+            first_ms = excluded.first_ms,
+            last_ms = excluded.last_ms,
+            last = excluded.last,
+            as_of = excluded.as_of,
+            received = excluded.received
+        where (
+            excluded.count,
+            excluded.sum,
+            excluded.sum_sq,
+            excluded.min,
+            excluded.max,
+            excluded.first_ms,
+            excluded.last_ms,
+            excluded.last,
+            excluded.as_of,
+            excluded.received
+        ) is distinct from (
+            held.count,
+            held.sum,
+            held.sum_sq,
+            held.min,
+            held.max,
+            held.first_ms,
+            held.last_ms,
+            held.last,
+            held.as_of,
+            held.received
+        )
+)
+
+select count(*) as taken
+from taken
