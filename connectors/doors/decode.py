@@ -144,6 +144,7 @@ class _Message:
 
     def stamp(self, ts: Any, readings: int) -> int | None:
         """`ts` as whole epoch ms inside the window; None if it was refused with `readings` readings."""
+        readings = max(1, readings)
         if type(ts) is float and ts.is_integer():
             ts = int(ts)
         if type(ts) is not int:

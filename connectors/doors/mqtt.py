@@ -48,10 +48,10 @@ class Bridge:
     """Moves messages from the broker to a door, and acknowledges in the order of receipt.
 
     Threads: paho's network thread calls `on_message` (never waits for Kafka); the door's polling thread resolves
-    futures and writes the PUBACKs through `Client.ack`, which only appends to paho's queue and wakes its loop as long as
-    the loop runs in paho's own thread (`loop_start`), so the order of the calls is the order on the wire.
-    A message whose records Kafka did not take is never acknowledged: the bridge reconnects, and the broker sends it and
-    all that came after it again. So a message may arrive in Kafka more than once; stamped readings are recognised there.
+    futures and writes the PUBACKs through `Client.ack`, which only appends to paho's queue and wakes its loop as
+    long as the loop runs in paho's own thread (`loop_start`), so the order of the calls is the order on the wire.
+    A message whose records Kafka did not take is never acknowledged: the bridge reconnects, and the broker sends it
+    and all that came after it again. So a message may reach Kafka twice; stamped readings are recognised there.
     """
 
     def __init__(self, settings: DoorSettings, door: Door) -> None:
@@ -67,7 +67,7 @@ class Bridge:
     def start(self) -> None:
         """Connects in the background and goes on trying until the broker is there."""
         address = urlsplit(self._settings.mqtt)
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = NEVER_S
         properties.ReceiveMaximum = self._settings.bridge_receive_max
         self._client.connect_async(
@@ -108,6 +108,7 @@ class Bridge:
         if reason.is_failure:
             _log.warning("broker refused the bridge", reason=str(reason))
             return
+        self._forget_connection()
         with self._lock:
             self._connected = True
         _log.info("connected", session_present=flags.session_present)
@@ -122,18 +123,21 @@ class Bridge:
             _log.info("subscribed", filter=self._settings.bridge_filter)
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        # From here on the ids of this connection mean nothing: the broker sends again what was not acknowledged.
+        self._forget_connection()
+        _log.warning("disconnected", reason=str(reason))
+
+    def _forget_connection(self) -> None:
+        """The ids of an ended connection mean nothing: the broker sends again what was not acknowledged."""
         with self._lock:
             self._connected = False
             self._generation += 1
             self._waiting.clear()
             meters.IN_FLIGHT.set(0)
-        _log.warning("disconnected", reason=str(reason))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if self._draining:
             return
-        future = self._door.accept(message.topic, message.payload, time.time_ns() // 1_000_000)
+        future = self._door.accept(message.topic, bytes(message.payload), time.time_ns() // 1_000_000)
         if message.qos:
             with self._lock:
                 self._waiting.append((message.mid, future))
@@ -164,7 +168,7 @@ class Bridge:
             if generation != self._generation or not self._connected:
                 return
             self._connected = False
-            socket = self._client.socket()
+            socket: Any = self._client.socket()
         if socket is not None:
             try:
                 socket.shutdown(2)

@@ -95,6 +95,7 @@ class BrokerSettings(Settings):
     broker_bridge_away_ms: int = Field(
         10 * MINUTE_MS, ge=1_000, description="how long the bridge may be away before publishers are refused"
     )
+    broker_metrics_port: int = Field(0, ge=0, description="Prometheus metrics of the broker; 0 means none")
     bridge_user: str = Field("_bridge", description="the bridge's MQTT user")
     bridge_password: SecretStr = Field(SecretStr(""), description="the bridge's MQTT password")
     bridge_session: str = Field("headwater-bridge", description="client id of the bridge's persistent session")

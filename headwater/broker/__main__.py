@@ -1,0 +1,78 @@
+"""Runs the broker until SIGTERM: `python -m headwater.broker`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+import structlog
+from prometheus_client import start_http_server
+
+from headwater.broker.access import Access
+from headwater.broker.devices import DeviceTable, Key
+from headwater.broker.engine import Engine, start_jvm
+from headwater.broker.files import Folders
+from headwater.broker.gate import Gate
+from headwater.broker.watch import Watch
+from headwater.logs import configure
+from headwater.model.errors import HeadwaterError, StackError
+from headwater.model.settings import BrokerSettings
+
+_log = structlog.get_logger()
+
+
+def serve(settings: BrokerSettings, stopping: threading.Event) -> None:
+    """Starts everything in order, waits for `stopping`, and stops in the opposite order."""
+    if not settings.bridge_password.get_secret_value():
+        raise StackError("HEADWATER_BRIDGE_PASSWORD is empty.", "set it to a random secret, the same for the bridge.")
+    folders = Folders.of_state()
+    folders.prepare(settings)
+    start_jvm(settings, folders)
+    gate = Gate(settings.broker_queue_limit, settings.broker_bridge_away_ms)
+
+    def send_away(withdrawn: set[Key]) -> None:
+        for client in access.clients_of(withdrawn):
+            engine.send_away(client, "NOT_AUTHORIZED", "the token was revoked or replaced")
+
+    devices = DeviceTable(settings.postgres.get_secret_value(), folders.devices, send_away)
+    access = Access(settings, devices, gate, lambda client: engine.connected(client))
+    engine = Engine(folders, access.judge)
+    watch = Watch(settings, engine, gate)
+    engine.start()
+    devices.start()
+    watch.start()
+    _log.info("listening", host=settings.host, port=settings.broker_port)
+    stopping.wait()
+    watch.stop()
+    devices.stop()
+    engine.stop()
+    _log.info("stopped")
+
+
+def main() -> None:
+    """The process. Ends with 0 after SIGTERM, with 1 if it cannot run."""
+    settings = BrokerSettings()
+    configure(settings.log_format)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    if settings.broker_metrics_port:
+        start_http_server(settings.broker_metrics_port, addr=settings.host)
+    code = 0
+    try:
+        serve(settings, stopping)
+    except HeadwaterError as error:
+        _log.critical("cannot run", error=str(error))
+        code = 1
+    except Exception:
+        _log.exception("cannot run")
+        code = 1
+    sys.stdout.flush()
+    # The JVM keeps threads that would hold the process; everything that matters is closed by now.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

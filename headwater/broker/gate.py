@@ -1,0 +1,59 @@
+"""When publishers are let in: the back-pressure that keeps the broker from ever dropping what it has acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Closed(Enum):
+    """Why publishers are refused. The value is what they are told."""
+
+    NO_SESSION = "the bridge has not subscribed yet; try again in a moment"
+    QUEUE = "too many messages wait to be stored; send them again later"
+    AWAY = "the bridge has been away for too long; send again later"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of the bridge: whether its session has a subscription, whether it is there, what waits for it."""
+
+    subscribed: bool
+    connected: bool
+    queued: int
+
+
+class Gate:
+    """Open or closed for publishers, from what is seen of the bridge.
+
+    Closed until the bridge has subscribed once (a message that nobody subscribes to would be acknowledged and lost),
+    when more than `limit` messages wait, and when the bridge has been away for longer than `away_ms`. Once closed for
+    one of the latter two it opens only when the bridge is there and has drained the queue below half the limit, so that
+    it does not flutter.
+    """
+
+    def __init__(self, limit: int, away_ms: int) -> None:
+        self.closed: Closed | None = Closed.NO_SESSION
+        self._limit = limit
+        self._away_ms = away_ms
+        self._seen_ms: int | None = None
+
+    def update(self, look: Look, now_ms: int) -> bool:
+        """Takes a look at a monotonic time in ms; returns true if this closed or opened the gate."""
+        if look.connected or self._seen_ms is None:
+            self._seen_ms = now_ms
+        before = self.closed
+        self.closed = self._decide(look, now_ms - self._seen_ms)
+        return (before is None) != (self.closed is None)
+
+    def _decide(self, look: Look, away_ms: int) -> Closed | None:
+        if not look.subscribed:
+            return Closed.NO_SESSION
+        if look.queued > self._limit:
+            return Closed.QUEUE
+        if away_ms > self._away_ms:
+            return Closed.AWAY
+        drained = look.connected and look.queued * 2 < self._limit
+        if self.closed in (Closed.QUEUE, Closed.AWAY) and not drained:
+            return self.closed
+        return None

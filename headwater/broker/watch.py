@@ -1,0 +1,73 @@
+"""Looks at the bridge's queue some times a second, and closes or opens the gate for publishers."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from prometheus_client import Gauge
+
+from headwater.broker.engine import Engine
+from headwater.broker.gate import Gate
+from headwater.model.settings import BrokerSettings
+
+TICK_S = 0.25
+_QUEUED = Gauge("headwater_broker_queued", "Messages that wait for the bridge, in flight included")
+_DROPPED = Gauge("headwater_broker_dropped", "Messages that HiveMQ dropped; anything but 0 is an alarm")
+_OPEN = Gauge("headwater_broker_open", "1 while publishers are let in")
+_log = structlog.get_logger()
+
+
+class Watch:
+    """The thread that keeps the gate.
+
+    Between two looks at most a quarter second of messages comes in, and HiveMQ's own limit is ten times the gate's, so
+    publishers are sent away long before anything acknowledged would be dropped. While the gate is closed everybody but
+    the bridge is sent away at each look, because a CONNECT may have passed just before it closed.
+    """
+
+    def __init__(self, settings: BrokerSettings, engine: Engine, gate: Gate) -> None:
+        self._bridge = settings.bridge_session
+        self._engine = engine
+        self._gate = gate
+        self._dropped = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begins to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self._stopping.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(TICK_S):
+            try:
+                self._look()
+            except Exception:
+                # A look that fails says nothing about the queue; the next one follows at once.
+                _log.exception("the bridge's session could not be looked at")
+
+    def _look(self) -> None:
+        look = self._engine.look(self._bridge)
+        changed = self._gate.update(look, time.monotonic_ns() // 1_000_000)
+        closed = self._gate.closed
+        _QUEUED.set(look.queued)
+        _OPEN.set(closed is None)
+        self._look_for_drops()
+        if changed:
+            text = "publishers are let in" if closed is None else "publishers are refused"
+            _log.warning(text, why=closed and closed.name, queued=look.queued)
+        if closed is not None:
+            self._engine.send_all_away(self._bridge, "QUOTA_EXCEEDED", closed.value)
+
+    def _look_for_drops(self) -> None:
+        dropped = self._engine.count("com.hivemq.messages.dropped.count")
+        _DROPPED.set(dropped)
+        if dropped > self._dropped:
+            _log.error("HiveMQ dropped messages", dropped=dropped)
+        self._dropped = dropped
