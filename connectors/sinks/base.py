@@ -1,0 +1,156 @@
+"""What a way into a store must promise, so that play and replay leave the same rows.
+
+A new store is one file: a `Sink` with `positions`, `store` and `reset`. Everything else (reading Kafka, coalescing,
+outages, broken records) is here and in `consume.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+
+from headwater.model.pack import PULSE_TENANT, Aggregate
+
+Key = tuple[str, str, str, int]
+Refusal = Callable[[list[Aggregate], str], None]
+
+
+def newer(row: Aggregate, held: Aggregate) -> bool:
+    """Whether `row` replaces `held` of the same key: its version (`generation`, `count`) is not lower.
+
+    Of two rows of one version the larger `as_of` counts, so that the order of arrival never decides.
+    """
+    return (row.generation, row.count, row.as_of) >= (held.generation, held.count, held.as_of)
+
+
+@dataclass
+class Batch:
+    """What one write to a store consists of.
+
+    `rows` holds the newest row of each (tenant, device, metric, pane); `beats` the log time (epoch ms) that came
+    through for each (topic, partition); `positions` the next offset to read of each partition once this is stored.
+    """
+
+    rows: dict[Key, Aggregate] = field(default_factory=dict)
+    beats: dict[tuple[str, int], int] = field(default_factory=dict)
+    positions: dict[int, int] = field(default_factory=dict)
+
+    def add(self, row: Aggregate) -> None:
+        """Take a row in; of one key only the newest stays."""
+        if row.tenant == PULSE_TENANT:
+            topic, _, partition = row.device.rpartition("-")
+            if partition.isdigit():
+                beat = (topic, int(partition))
+                self.beats[beat] = max(row.as_of, self.beats.get(beat, 0))
+            return
+        key = row.key
+        held = self.rows.get(key)
+        if held is None or newer(row, held):
+            self.rows[key] = row
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Two batches that together are this one; only the second carries the positions."""
+        middle = len(self.rows) // 2
+        head = dict(islice(self.rows.items(), middle))
+        tail = dict(islice(self.rows.items(), middle, None))
+        return Batch(head), Batch(tail, self.beats, self.positions)
+
+
+class Sink(ABC):
+    """A store that the rows of `processed-data` are written to.
+
+    Guarantee: input at least once, effect exactly once. Rows may come twice, late and out of order: the store applies a
+    row only if its version is not lower than the one that it holds (`newer`). A position is stored with the rows before
+    it or after them, never ahead of them; so whatever dies, reading starts again at or before the first row that is not
+    in the store. Two instances at once do each other no harm, for the same two reasons.
+
+    The order of calls: `positions`; `write`, `flush` when `due` and `upkeep` by turns; at last `close`. When one of
+    `outages` is raised, the caller drops all by `reset` and starts again at `positions`: there is no other recovery.
+    """
+
+    name: str
+    """Names the sink in logs, dead letters, `sink_offset` and as the Kafka group."""
+    keeps_positions: bool = True
+    """False: the store keeps no positions, and they are committed to the Kafka group `name` after each flush."""
+    every_ms: int = 0
+    """A row that keeps changing is written at most once in this time."""
+    most_pending: int = 50_000
+    """Rows held back above which a flush is due at once: the bound of memory."""
+    outages: tuple[type[Exception], ...] = (OSError,)
+    """What the store raises when it is down, restarts, or refuses for now."""
+    poison: tuple[type[Exception], ...] = ()
+    """What the store raises when it can never take a row of the batch."""
+
+    def __init__(self) -> None:
+        self.pending = Batch()
+        self.refuse: Refusal = lambda _rows, _why: None
+        """Called with rows that the store can never take, and why. The runner makes dead letters of them."""
+        self._flushed_at = 0.0
+
+    @abstractmethod
+    def positions(self) -> dict[int, int]:
+        """The next offset to read of each partition that has one; also the proof that the store answers.
+
+        Empty where the store keeps none. Raises one of `outages` while the store is not there.
+        """
+
+    @abstractmethod
+    def store(self, batch: Batch) -> None:
+        """Apply the batch by the rule of versions, its positions with or after its rows. May be called twice."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Let go of the store's connection, whatever state it is in. Never raises."""
+
+    def holds_data(self) -> bool:
+        """False if the store came up empty although positions are kept elsewhere: the recent log is then read again."""
+        return True
+
+    def upkeep(self) -> None:  # noqa: B027 - most stores need none
+        """What the store wants done from time to time (rollups, partitions); called between writes, returns soon."""
+
+    def write(self, rows: Iterable[Aggregate], positions: dict[int, int]) -> None:
+        """Take rows, and the next offset to read of each partition that they came from. Holds them until a flush."""
+        for row in rows:
+            self.pending.add(row)
+        self.pending.positions.update(positions)
+
+    def due(self) -> bool:
+        """Whether something waits that may be written now."""
+        if not self.pending.positions:
+            return False
+        waited = (time.monotonic() - self._flushed_at) * 1000
+        return waited >= self.every_ms or len(self.pending.rows) >= self.most_pending
+
+    def flush(self) -> None:
+        """Everything written so far is in the store when this returns. Raises one of `outages`."""
+        self._flushed_at = time.monotonic()
+        if self.pending.positions or self.pending.rows:
+            self._store_what_can_be(self.pending)
+            self.pending = Batch()
+
+    def reset(self) -> None:
+        """Forget what is pending and the connection. What was pending is read again: its positions are not stored."""
+        self.pending = Batch()
+        self.disconnect()
+
+    def close(self) -> None:
+        """Flush, then let go."""
+        try:
+            self.flush()
+        finally:
+            self.disconnect()
+
+    def _store_what_can_be(self, batch: Batch) -> None:
+        try:
+            self.store(batch)
+        except self.poison as error:
+            if len(batch.rows) > 1:
+                for half in batch.halves():
+                    self._store_what_can_be(half)
+                return
+            self.refuse(list(batch.rows.values()), f"{self.name} can never take this row: {error}")
+            self.store(Batch({}, batch.beats, batch.positions))

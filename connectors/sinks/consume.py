@@ -1,0 +1,215 @@
+"""Carries `processed-data` into a store, for as long as the process lives.
+
+One thread, one loop: poll, decode, `write`, `tick`. Whatever fails (Kafka, the store, a partition that vanished), the
+loop lets go of both ends and starts again from the stored positions, as it would after a crash.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import stamina
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from connectors.sinks.base import Sink
+from connectors.sinks.letters import Letters
+from connectors.sinks.log import configure_log
+from headwater.model import codec
+from headwater.model.errors import BadRecord
+from headwater.model.pack import PANE_MS, Aggregate
+from headwater.model.settings import SinkSettings
+from headwater.model.topics import PROCESSED
+
+_LEAST_POLL_S, _MOST_POLL_S = 0.02, 0.2
+_BATCH = 2_000
+_ASK_S = 10.0
+_REPORT_S = 30.0
+_REFILL_MS = 15 * 60_000
+_INT4 = 2**31
+_INT8 = 2**63
+_LAST_PANE = (
+    32_503_680_000_000  # the year 3000: what lies beyond is no time of a reading, and no store needs to hold it
+)
+
+
+class Runner:
+    """One sink and its consumer. `run` blocks until the event is set; memory is bounded by `sink.most_pending`."""
+
+    def __init__(self, sink: Sink, settings: SinkSettings) -> None:
+        self.rows = 0
+        """Rows read from Kafka by this instance (replays count again)."""
+        self._sink = sink
+        self._settings = settings
+        self._letters = Letters(settings.kafka, sink.name)
+        self._outages: tuple[type[Exception], ...] = (*sink.outages, KafkaException)
+        self._poll_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, sink.every_ms / 1000))
+        self._log = structlog.get_logger(__name__).bind(sink=sink.name)
+        self._reported = time.monotonic()
+        sink.refuse = self._letters.bad_rows
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: then what is pending is flushed. An outage never ends it."""
+        while not stop.is_set():
+            for attempt in stamina.retry_context(
+                on=self._outages, attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0
+            ):
+                with attempt:
+                    self._session(stop)
+
+    def _session(self, stop: threading.Event) -> None:
+        """From the stored positions until `stop` or an outage, which is raised if nothing was achieved (back off)."""
+        flushes = 0
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._settings.kafka,
+                "group.id": self._sink.name,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "queued.max.messages.kbytes": 16_384,
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        try:
+            consumer.assign(self._start(consumer))
+            for _ in self._pump(consumer, stop):
+                flushes += 1
+            self._close(consumer)
+        except self._outages as error:
+            self._log.warning("sink.outage", error=str(error).strip(), kind=type(error).__name__, flushes=flushes)
+            if not flushes and not stop.is_set():
+                raise
+        finally:
+            self._sink.reset()
+            consumer.close()
+
+    def _pump(self, consumer: Any, stop: threading.Event) -> Iterator[None]:
+        """The loop; yields after each flush."""
+        while not stop.is_set():
+            messages = consumer.consume(num_messages=_BATCH, timeout=self._poll_s)
+            if messages:
+                rows, positions = self._decode(messages)
+                self._letters.flush()
+                self._sink.write(rows, positions)
+            if self._sink.due():
+                self._flush(consumer)
+                yield
+            self._sink.upkeep()
+            self._report()
+
+    def _flush(self, consumer: Any) -> None:
+        positions = dict(self._sink.pending.positions)
+        self._sink.flush()
+        if not self._sink.keeps_positions and positions:
+            consumer.commit(offsets=[_at(*position) for position in positions.items()], asynchronous=False)
+
+    def _close(self, consumer: Any) -> None:
+        self._flush(consumer)
+        self._sink.close()
+        self._log.info("sink.closed", rows=self.rows)
+
+    def _decode(self, messages: list[Any]) -> tuple[list[Aggregate], dict[int, int]]:
+        """The rows, and the next offset of each partition. What cannot be read becomes a dead letter."""
+        rows: list[Aggregate] = []
+        positions: dict[int, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                _raise_if_it_matters(error)
+                continue
+            positions[message.partition()] = message.offset() + 1
+            value = message.value()
+            if value is None:
+                continue
+            try:
+                row = codec.decode(Aggregate, value)
+                _check(row)
+            except BadRecord as bad:
+                self._letters.bad_record(value, f"partition {message.partition()} offset {message.offset()}", str(bad))
+            else:
+                rows.append(row)
+        self.rows += len(rows)
+        return rows, positions
+
+    def _start(self, consumer: Any) -> list[TopicPartition]:
+        """Where to read on, in every partition. Offsets that the log does not have are replaced, with a warning."""
+        stored = self._sink.positions()
+        partitions = _partitions(consumer)
+        asked = [TopicPartition(PROCESSED.name, partition) for partition in partitions]
+        if not self._sink.holds_data():
+            self._log.warning("sink.empty-store", detail="it holds no data: reading the last 15 minutes again")
+            since = time.time_ns() // 1_000_000 - _REFILL_MS
+            found = consumer.offsets_for_times([_at(partition, since) for partition in partitions], timeout=_ASK_S)
+            stored = {at.partition: at.offset for at in found if at.offset >= 0}
+            ends = {partition: self._ends(consumer, partition)[1] for partition in partitions}
+            stored = {**ends, **stored}
+        elif not self._sink.keeps_positions:
+            stored = {at.partition: at.offset for at in consumer.committed(asked, timeout=_ASK_S) if at.offset >= 0}
+        start = [self._within_the_log(consumer, partition, stored.get(partition)) for partition in partitions]
+        self._log.info("sink.start", positions={at.partition: at.offset for at in start})
+        return start
+
+    def _within_the_log(self, consumer: Any, partition: int, offset: int | None) -> TopicPartition:
+        if offset is None:
+            return _at(partition, OFFSET_BEGINNING)
+        first, end = self._ends(consumer, partition)
+        if first <= offset <= end:
+            return _at(partition, offset)
+        self._log.warning(
+            "sink.position-out-of-range",
+            partition=partition,
+            detail=f"expected an offset from {first} to {end}, got {offset}: the topic was reset or its retention is "
+            f"past. Reading from {first}; rows that the log no longer has are not in the store",
+        )
+        return _at(partition, first)
+
+    def _ends(self, consumer: Any, partition: int) -> tuple[int, int]:
+        first, end = consumer.get_watermark_offsets(TopicPartition(PROCESSED.name, partition), timeout=_ASK_S)
+        return int(first), int(end)
+
+    def _report(self) -> None:
+        if time.monotonic() - self._reported >= _REPORT_S:
+            self._reported = time.monotonic()
+            self._log.info("sink.progress", rows=self.rows, dead_letters=self._letters.count)
+
+
+def _at(partition: int, offset: int) -> TopicPartition:
+    return TopicPartition(PROCESSED.name, partition, offset)
+
+
+def _partitions(consumer: Any) -> list[int]:
+    topic = consumer.list_topics(PROCESSED.name, timeout=_ASK_S).topics.get(PROCESSED.name)
+    if topic is None or topic.error is not None or not topic.partitions:
+        raise KafkaException(f"expected the topic {PROCESSED.name}, which is not there: create the topics first")
+    return sorted(topic.partitions)
+
+
+def _raise_if_it_matters(error: Any) -> None:
+    """librdkafka reconnects by itself; what it cannot mend is a topic or an offset that is gone."""
+    gone = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._UNKNOWN_PARTITION)
+    if error.fatal() or error.code() in (*gone, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
+        raise KafkaException(error)
+
+
+def _check(row: Aggregate) -> None:
+    """Raise `BadRecord` for a row that no store can represent."""
+    times = (row.first_ms, row.last_ms, row.as_of, row.received, row.count, row.dup)
+    if min(times) < -_INT8 or max(times) >= _INT8 or not -_INT4 <= row.generation < _INT4:
+        raise BadRecord(f"expected whole numbers of 64 bits and a generation of 32, got {row}")
+    if row.pane % PANE_MS or not 0 <= row.pane < _LAST_PANE:
+        raise BadRecord(f"expected a pane that starts at a multiple of {PANE_MS} ms, got {row.pane}")
+    if "\x00" in row.tenant or "\x00" in row.device or "\x00" in row.metric:
+        raise BadRecord("expected names without NUL")
+
+
+def run(sink: Sink, settings: SinkSettings) -> None:
+    """The process of a sink: logs to stdout, SIGTERM and SIGINT flush and end it with 0."""
+    configure_log(settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Runner(sink, settings).run(stop)

@@ -1,0 +1,155 @@
+"""The way into PostgreSQL: history, whole and queryable, with its positions in the same transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+import structlog
+
+from connectors.sinks.base import Batch, Sink
+from connectors.sinks.consume import run
+from connectors.sinks.partitions import Partitions
+from connectors.sinks.rollup import load_sql, roll_up_all
+from headwater.model.pack import Aggregate
+from headwater.model.settings import SinkSettings
+from headwater.model.topics import PROCESSED
+
+_COPY = "copy sink_stage from stdin"
+_KEEP_EVERY_S = 3_600
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+# UTC: buckets of a day begin at midnight UTC, whatever the server thinks. The limits let a dead instance's locks go.
+_OPTIONS = "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c statement_timeout=120s"
+
+
+class PostgresSink(Sink):
+    """Rows of `processed-data` into `aggregate_10s`, one transaction a flush: COPY, one versioned upsert, positions.
+
+    A flush writes everything that is pending, so the position of each partition is simply the next offset. Rows older
+    than the edge of retention have no place any more and are refused, as are rows that PostgreSQL cannot represent.
+    """
+
+    name = "sink-postgres"
+    outages = (psycopg.Error, OSError)
+    poison = (psycopg.DataError, UnicodeEncodeError)
+
+    def __init__(self, settings: SinkSettings) -> None:
+        super().__init__()
+        self.every_ms = settings.sink_coalesce_ms
+        self.applied = 0
+        """Rows that were inserted or changed by this instance."""
+        self._url = settings.postgres.get_secret_value()
+        self._rollup_s = settings.sink_rollup_ms / 1000
+        self._connected: psycopg.Connection[Any] | None = None
+        self._partitions = Partitions(settings)
+        self._rolled_at = self._kept_at = float("-inf")
+        self._upsert = load_sql("upsert")
+        self._offset = load_sql("offset")
+        self._log_time = load_sql("log_time")
+        self._log = structlog.get_logger(__name__)
+
+    def positions(self) -> dict[int, int]:
+        """What `sink_offset` holds."""
+        rows = self._connection().execute(
+            'select partition, "offset" from sink_offset where sink = $1 and topic = $2', [self.name, PROCESSED.name]
+        )
+        return dict(rows.fetchall())
+
+    def store(self, batch: Batch) -> None:
+        """One transaction: rows by version, marks for the rollups, log times, positions."""
+        connection = self._connection()
+        rows = self._with_a_place(batch.rows.values())
+        self._partitions.ensure(connection, (row.pane for row in rows))
+        with connection.transaction(), connection.cursor() as cursor:
+            if rows:
+                with cursor.copy(_COPY) as copy:
+                    copy.write("".join(map(_line, rows)))
+                counted = cursor.execute(self._upsert).fetchone()
+            else:
+                counted = None
+            if batch.beats:
+                cursor.executemany(self._log_time, [(*beat, at) for beat, at in sorted(batch.beats.items())])
+            if batch.positions:
+                cursor.executemany(
+                    self._offset,
+                    [(self.name, PROCESSED.name, *position) for position in sorted(batch.positions.items())],
+                )
+        self.applied += counted[0] if counted else 0
+
+    def upkeep(self) -> None:
+        """Rollups each `sink_rollup_ms`, partitions each hour."""
+        now = time.monotonic()
+        if now - self._kept_at >= _KEEP_EVERY_S:
+            self._partitions.keep(self._connection())
+            self._kept_at = now
+        if now - self._rolled_at >= self._rollup_s:
+            roll_up_all(self._connection())
+            self._rolled_at = now
+
+    def close(self) -> None:
+        """Flush, roll up what that changed, and let go."""
+        try:
+            self.flush()
+            roll_up_all(self._connection())
+        finally:
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the connection without waiting for the server."""
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        if self._connected is None:
+            connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=5,
+                options=_OPTIONS,
+                application_name=self.name,
+                cursor_factory=psycopg.RawCursor,
+                keepalives_idle=10,
+            )
+            try:
+                connection.execute(load_sql("stage"))
+                self._partitions.load(connection)
+            except psycopg.Error:
+                connection.close()
+                raise
+            self._connected = connection
+        return self._connected
+
+    def _with_a_place(self, rows: Iterable[Aggregate]) -> list[Aggregate]:
+        oldest = self._partitions.oldest_ms
+        kept: list[Aggregate] = []
+        outlived: list[Aggregate] = []
+        for row in rows:
+            (kept if row.pane >= oldest else outlived).append(row)
+        if outlived:
+            self.refuse(outlived, f"expected a pane from {oldest} on: HEADWATER_KEEP_10S_DAYS is past")
+        return kept
+
+
+def _line(row: Aggregate) -> str:
+    """The row as COPY reads it: tab between columns, floats with every digit."""
+    tenant, device, metric = row.tenant, row.device, row.metric
+    names = f"{tenant}{device}{metric}"
+    if "\\" in names or not names.isprintable():
+        tenant, device, metric = (name.translate(_ESCAPES) for name in (tenant, device, metric))
+    return (
+        f"{tenant}\t{device}\t{metric}\t{row.pane}\t{row.generation}\t{row.count}\t{row.sum!r}\t{row.sum_sq!r}\t"
+        f"{row.min!r}\t{row.max!r}\t{row.first_ms}\t{row.last_ms}\t{row.last!r}\t{row.as_of}\t{row.received}\t{row.dup}\n"
+    )
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    settings = SinkSettings()
+    run(PostgresSink(settings), settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""One contract, every sink: whatever is played, twice, late or broken off, the store ends in the same rows."""
+
+import random
+import uuid
+
+import pytest
+
+from headwater.model.pack import PULSE_TENANT
+from tests.integration.sinks import T0, PostgresStore, Store, ValkeyStore, fresh_database, opened, panes, row
+
+
+@pytest.fixture(scope="module")
+def database(postgres: str) -> str:
+    return fresh_database(postgres)
+
+
+@pytest.fixture(params=["postgres", "valkey"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "postgres":
+        return PostgresStore(request.getfixturevalue("database"))
+    return ValkeyStore(request.getfixturevalue("valkey"))
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+def history(tenant: str, seed: int, rows: int = 300) -> list:
+    """Versions of rows of ten devices, in no order, with repeats."""
+    dice = random.Random(seed)
+    made = [
+        row(
+            tenant,
+            f"d{dice.randrange(10)}",
+            dice.choice("ab"),
+            dice.choice(panes(5)),
+            count=(count := dice.randint(1, 20)),
+            generation=(generation := dice.choice([1, 1, 1, 2])),
+            last=float(count * 100 + generation),
+        )
+        for _ in range(rows)
+    ]
+    return made + dice.sample(made, rows // 3)
+
+
+def expected(rows: list, store: Store) -> dict:
+    """What either store must hold in the end, by a plain reading of the rule of versions."""
+    newest: dict = {}
+    for each in rows:
+        key = (each.device, each.metric, each.pane)
+        if key not in newest or each.version >= newest[key].version:
+            newest[key] = each
+    if isinstance(store, ValkeyStore):
+        last = {
+            (device, metric): max(p for d, m, p in newest if (d, m) == (device, metric)) for device, metric, _ in newest
+        }
+        newest = {(*series, pane): newest[(*series, pane)] for series, pane in last.items()}
+    return {key: (each.generation, each.count, each.last) for key, each in newest.items()}
+
+
+def test_played_twice_the_rows_are_the_same(store: Store, tenant: str):
+    rows = history(tenant, seed=1)
+    with opened(store) as sink:
+        for _ in range(2):
+            for start in range(0, len(rows), 37):
+                sink.write(rows[start : start + 37], {0: start})
+                sink.flush()
+            assert store.rows(tenant) == expected(rows, store)
+
+
+def test_a_lower_version_never_replaces_a_higher(store: Store, tenant: str):
+    with opened(store) as sink:
+        for generation, count in [(1, 5), (1, 4), (2, 1), (1, 99), (2, 0)]:
+            sink.write([row(tenant, "d", count=count, generation=generation, last=float(count))], {0: 1})
+            sink.flush()
+    assert store.rows(tenant) == {("d", "t", T0): (2, 1, 1.0)}
+
+
+def test_a_higher_generation_takes_readings_away(store: Store, tenant: str):
+    with opened(store) as sink:
+        sink.write([row(tenant, "d", count=9, last=9.0)], {0: 1})
+        sink.flush()
+        sink.write([row(tenant, "d", count=3, generation=2, last=3.0)], {0: 2})
+        sink.flush()
+    assert store.rows(tenant) == {("d", "t", T0): (2, 3, 3.0)}
+
+
+def test_of_one_version_the_larger_as_of_counts_in_either_order(store: Store, tenant: str):
+    early, late = row(tenant, "d", as_of=T0 + 1, last=1.0), row(tenant, "d", as_of=T0 + 2, last=2.0)
+    with opened(store) as sink:
+        for order in ([early, late], [late, early]):
+            for each in order:
+                sink.write([each], {0: 1})
+                sink.flush()
+            assert store.rows(tenant) == {("d", "t", T0): (1, 1, 2.0)}
+
+
+def test_two_instances_at_once_end_in_the_same_rows(store: Store, tenant: str):
+    rows = history(tenant, seed=2)
+    with opened(store) as one, opened(store) as other:
+        for start in range(0, len(rows), 50):
+            one.write(rows[start : start + 50], {0: start})
+            one.flush()
+            other.write(rows[max(0, start - 100) : start + 20], {0: start})
+            other.flush()
+    assert store.rows(tenant) == expected(rows, store)
+
+
+def test_a_flush_that_fails_in_mid_batch_moves_no_position_and_reading_again_mends_it(store: Store, tenant: str):
+    rows = history(tenant, seed=3)
+    with opened(store) as sink:
+        sink.write(rows[:100], {0: 100})
+        sink.flush()
+        sink.write(rows[100:200], {0: 200})
+        with store.refusing(tenant, "d5"), pytest.raises(sink.outages):
+            sink.flush()
+        sink.reset()
+        resume = sink.positions().get(0, 100)
+        assert resume == 100, "a flush that failed must not move the position"
+        sink.write(rows[resume:], {0: len(rows)})
+        sink.flush()
+    assert store.rows(tenant) == expected(rows, store)
+
+
+def test_connections_killed_again_and_again_cost_no_row(store: Store, tenant: str):
+    rows = history(tenant, seed=4)
+    done = 0
+    with opened(store) as sink:
+        for attempt in range(200):
+            if attempt % 2:
+                store.kill_connections()
+            try:
+                sink.write(rows[done : done + 20], {0: done + 20})
+                sink.flush()
+                done += 20
+            except sink.outages:
+                sink.reset()
+                sink.positions()
+            if done >= len(rows):
+                break
+    assert store.rows(tenant) == expected(rows, store)
+
+
+def test_close_flushes(store: Store, tenant: str):
+    sink = store.sink()
+    sink.positions()
+    sink.write([row(tenant, "d")], {0: 1})
+    sink.close()
+    assert store.rows(tenant) == {("d", "t", T0): (1, 1, 1.0)}
+
+
+def test_names_of_any_letters_come_back_as_they_were(store: Store, tenant: str):
+    names = ["plain", "tab\there", "line\nbreak", "back\\slash", "\\N", "quote'\"", "Grüße 🌡", "{braces}", "\x01\x7f"]
+    with opened(store) as sink:
+        sink.write([row(tenant, device, metric) for device in names for metric in names], {0: 1})
+        sink.flush()
+    assert set(store.rows(tenant)) == {(device, metric, T0) for device in names for metric in names}
+
+
+def test_numbers_keep_every_bit(store: Store, tenant: str):
+    values = [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, 1 / 3]
+    with opened(store) as sink:
+        sink.write([row(tenant, f"d{n}", last=value, sum=0.0, sum_sq=0.0) for n, value in enumerate(values)], {0: 1})
+        sink.flush()
+    assert [store.rows(tenant)[f"d{n}", "t", T0][2] for n in range(len(values))] == values
+
+
+def test_beats_are_log_time_and_no_rows(store: Store, tenant: str):
+    beats = [row(PULSE_TENANT, "raw-sensor-data-901", "beat", T0, as_of=T0 + late) for late in (500, 900, 100)]
+    with opened(store) as sink:
+        for beat in beats:
+            sink.write([beat], {0: 1})
+            sink.flush()
+    assert store.rows(PULSE_TENANT) == {}
+    if isinstance(store, PostgresStore):
+        assert store.query("select * from log_time") == [("raw-sensor-data", 901, T0 + 900)]
+    else:
+        assert store.client.hget("log-time", "901") == str(T0 + 900).encode()
