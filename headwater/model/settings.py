@@ -133,7 +133,12 @@ class SinkSettings(Settings):
         3_000, ge=0, description="a row of an open pane reaches PostgreSQL at most once in this time"
     )
     sink_rollup_ms: int = Field(5_000, ge=100, description="how often changed rows are rolled up to 1 min, 1 h and 1 d")
-    keep_10s_days: int = Field(30, ge=1, description="days that 10 s rows are kept in PostgreSQL")
+    keep_10s_days: int = Field(
+        35,
+        ge=1,
+        description="days that 10 s rows are kept in PostgreSQL; more than `HEADWATER_OLDEST_MS`, or the rows of late "
+        "readings are refused",
+    )
     keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept")
     keep_1h_days: int = Field(1_825, ge=1, description="days that 1 h and 1 d rows are kept")
 
@@ -147,6 +152,8 @@ class ApiSettings(Settings):
     live_rows: int = Field(200_000, ge=100, description="rows kept in memory so that a reconnect resumes without a gap")
     max_points: int = Field(2_000, ge=10, description="most points that a series answers with")
     page: Path = Field(Path("dashboard/dist"), description="folder of the built page, relative to the project")
+    keep_10s_days: int = Field(30, ge=1, description="days that 10 s rows are kept in PostgreSQL")
+    keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept")
 
 
 class AgentSettings(Settings):
