@@ -50,14 +50,9 @@ def check_name(name: str, field: str) -> str:
     if not 0 < len(name) <= MAX_NAME:
         raise BadRequest(f"expected a {field} name of 1 to {MAX_NAME} characters, got {len(name)}; shorten it", field)
     if name.startswith("_"):
-        raise BadRequest(
-            f"expected a {field} name without leading _, which is reserved, got {name!a}; rename it", field
-        )
-    bad = sorted({c for c in name if c in _FORBIDDEN or (not c.isprintable() and c != " " and _control(c))})
-    if bad:
-        raise BadRequest(
-            f"expected a {field} name without / + # and control characters, got {name!a}; rename it", field
-        )
+        raise BadRequest(f"expected a {field} name without the reserved leading _, got {name!a}; rename it", field)
+    if any(c in _FORBIDDEN or _control(c) for c in name):
+        raise BadRequest(f"expected a {field} name without / + # and controls, got {name!a}; rename it", field)
     return name
 
 

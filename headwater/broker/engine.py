@@ -107,7 +107,7 @@ class Engine:
 
         @jpype.JImplements("com.hivemq.extension.sdk.api.services.general.IterationCallback")
         class Collect:
-            @jpype.JOverride
+            @jpype.JOverride  # type: ignore[untyped-decorator]
             def iterate(self, _context: Any, session: Any) -> None:
                 if session.isConnected():
                     found.append(str(session.getClientIdentifier()))

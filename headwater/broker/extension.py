@@ -37,12 +37,12 @@ class _Main:
     def __init__(self, judge: Any) -> None:
         self._judge = judge
 
-    @jpype.JOverride
+    @jpype.JOverride  # type: ignore[untyped-decorator]
     def extensionStart(self, _input: Any, _output: Any) -> None:
         services = jpype.JClass("com.hivemq.extension.sdk.api.services.Services")
         services.securityRegistry().setAuthenticatorProvider(_Provider(_Authenticator(self._judge)))
 
-    @jpype.JOverride
+    @jpype.JOverride  # type: ignore[untyped-decorator]
     def extensionStop(self, _input: Any, _output: Any) -> None:
         pass
 
@@ -52,7 +52,7 @@ class _Provider:
     def __init__(self, authenticator: Any) -> None:
         self._authenticator = authenticator
 
-    @jpype.JOverride
+    @jpype.JOverride  # type: ignore[untyped-decorator]
     def getAuthenticator(self, _input: Any) -> Any:
         return self._authenticator
 
@@ -63,7 +63,7 @@ class _Authenticator:
         self._judge = judge
         self._codes: Any = jpype.JClass("com.hivemq.extension.sdk.api.packets.connect.ConnackReasonCode")
 
-    @jpype.JOverride
+    @jpype.JOverride  # type: ignore[untyped-decorator]
     def onConnect(self, given: Any, output: Any) -> None:
         try:
             connect = _connect(given.getConnectPacket())
@@ -92,9 +92,7 @@ def _connect(packet: Any) -> Connect:
 
 
 def _text(buffer: Any) -> str:
-    held = jpype.JArray(jpype.JByte)(buffer.remaining())
-    buffer.get(held)
-    return bytes(value & 0xFF for value in held).decode("utf-8", "replace")
+    return str(jpype.JClass("java.nio.charset.StandardCharsets").UTF_8.decode(buffer).toString())
 
 
 def _permit(output: Any, verdict: Verdict) -> None:
