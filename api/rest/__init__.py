@@ -1,1 +1,1 @@
-"""REST."""
+"""REST: requests and answers, and the files of the page."""

@@ -1,0 +1,53 @@
+"""The application: both doors on one state."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api.rest import devices, docs, health, metrics, problems, series, status
+from api.rest.measure import Measured
+from api.rest.page import Page
+from api.state.state import build, running
+from api.ws import live
+from api.ws.frames import Frames
+from headwater.model.settings import ApiSettings, project_folder
+
+DESCRIPTION = (
+    "Finished state of a fleet of devices: newest values, series of four levels, and a live stream. "
+    "Every call but the probes wants the access key. Errors are problem+json. Times are UTC epoch milliseconds."
+)
+
+
+def create_app(settings: ApiSettings | None = None) -> FastAPI:
+    """The application, not yet running. Raises `StackError` if the settings have no access key."""
+    settings = settings or ApiSettings()
+    state = build(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with running(state):
+            yield
+
+    # The descriptions are served by api.rest.docs, with the key.
+    app = FastAPI(
+        title="Headwater",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.headwater = state
+    frames = app.state.frames = Frames(state.live)
+    state.feed.on_tick.append(lambda *_: frames.forget())
+    app.add_middleware(Measured, meters=state.meters)
+    problems.install(app)
+    for door in (devices, series, status, health, metrics, docs, live):
+        app.include_router(door.router)
+    app.mount("/", Page(project_folder() / settings.page))
+    return app

@@ -1,0 +1,179 @@
+"""What the REST calls answer, for the OpenAPI description. Times are UTC epoch milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_LATEST: dict[str, Any] = {
+    "last": 21.4,
+    "last_ms": 1795601412000,
+    "pane": 1795601410000,
+    "count": 3,
+    "min": 21.2,
+    "max": 21.4,
+    "mean": 21.3,
+    "as_of": 1795601412080,
+    "received": 1795601412060,
+}
+
+
+def _example(**example: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"example": example})
+
+
+class Latest(BaseModel):
+    """The newest 10 s row of one metric."""
+
+    model_config = _example(**_LATEST)
+
+    last: float | None = Field(description="value of the reading with the largest event time")
+    last_ms: int = Field(description="its event time")
+    pane: int = Field(description="start of the 10 s pane")
+    count: int = Field(description="readings in the pane so far")
+    min: float | None
+    max: float | None
+    mean: float | None
+    as_of: int = Field(description="log time of the newest record folded in")
+    received: int = Field(description="when a door received the newest of them")
+
+
+class DeviceSummary(BaseModel):
+    """One device with its newest values."""
+
+    model_config = _example(
+        tenant="demo",
+        device="sim-0001",
+        kind="boiler",
+        created=1795600000000,
+        metrics=["temperature"],
+        last_ms=1795601412000,
+        received=1795601412060,
+        latest={"temperature": _LATEST},
+    )
+
+    tenant: str
+    device: str
+    kind: str | None = Field(description="as registered; null if the registry does not know the device")
+    created: int | None = Field(description="when it was registered")
+    metrics: list[str]
+    last_ms: int | None = Field(description="largest event time of all metrics; null without readings")
+    received: int | None
+    latest: dict[str, Latest]
+
+
+class DevicePage(BaseModel):
+    """Some devices, by name, and where to go on."""
+
+    devices: list[DeviceSummary]
+    next: str | None = Field(description="send as `cursor` for the next devices; null at the end")
+
+
+class DeviceLatest(BaseModel):
+    """The newest row of each metric of one device."""
+
+    model_config = _example(tenant="demo", device="sim-0001", metrics={"temperature": _LATEST})
+
+    tenant: str
+    device: str
+    metrics: dict[str, Latest]
+
+
+class SeriesColumns(BaseModel):
+    """The same number of values in each, ascending in `t`, which is where a bucket starts."""
+
+    t: list[int]
+    count: list[int]
+    sum: list[float | None]
+    min: list[float | None]
+    max: list[float | None]
+    mean: list[float | None]
+    std: list[float | None]
+    last: list[float | None]
+
+
+class Series(BaseModel):
+    """One metric of one device over a span, as columns; buckets without readings are left out."""
+
+    model_config = _example(
+        tenant="demo",
+        device="sim-0001",
+        metric="temperature",
+        level="10s",
+        final_before=1795601100000,
+        columns={
+            "t": [1795601400000, 1795601410000],
+            "count": [10, 3],
+            "sum": [212.0, 63.9],
+            "min": [21.0, 21.2],
+            "max": [21.4, 21.4],
+            "mean": [21.2, 21.3],
+            "std": [0.11, 0.08],
+            "last": [21.2, 21.4],
+        },
+        **{"from": 1795600500000, "to": 1795601413000},
+    )
+
+    tenant: str
+    device: str
+    metric: str
+    level: str
+    from_: int = Field(alias="from")
+    to: int
+    final_before: int | None = Field(
+        description="10 s panes that start at or before this are final for the live path; null while not known"
+    )
+    columns: SeriesColumns
+
+
+class StatusDelay(BaseModel):
+    """Milliseconds from a door's receipt to the frame."""
+
+    p50: int | None
+    p99: int | None
+
+
+class StatusAnswer(BaseModel):
+    """How fast, how late, how far behind, how much was refused."""
+
+    model_config = _example(
+        type="status",
+        sent=1795601413000,
+        ready=True,
+        readings_per_s=804.2,
+        delay_ms={"p50": 310, "p99": 540},
+        lag={"aggregation": 1200, "api": 3, "postgres": 820},
+        dead_letters={"bad-json": 2},
+        devices=201,
+        clients=2,
+        log_time=1795601412750,
+    )
+
+    type: str
+    sent: int
+    ready: bool = Field(description="false while the API still catches up with the log after its start")
+    readings_per_s: float
+    delay_ms: StatusDelay
+    lag: dict[str, int | None] = Field(description="records behind, by reader; null while not known")
+    dead_letters: dict[str, int] = Field(description="by reason, of all that the topic keeps")
+    devices: int = Field(description="devices heard of within the last minute")
+    clients: int = Field(description="live clients of this process")
+    log_time: int | None
+
+
+class Health(BaseModel):
+    """The process runs."""
+
+    model_config = _example(status="ok")
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """Whether everything can be served, and if not, which part is away and why."""
+
+    model_config = _example(ready=True, parts={"kafka": "ok", "postgres": "ok", "valkey": "ok", "live": "ok"})
+
+    ready: bool
+    parts: dict[str, str] = Field(description="ok, or what is wrong")

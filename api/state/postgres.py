@@ -1,0 +1,216 @@
+"""Reads PostgreSQL: series of every level, the registry, and how far the sink has come. It never writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from pydantic import SecretStr
+
+from api.state.cursor import Positions
+from headwater.model.errors import BadRequest, StackError
+from headwater.model.stores import DEVICES, LOG_TIMES, SINK_OFFSETS, Level
+
+SINK = "sink-postgres"
+"""The name under which the sink keeps its offsets."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WAIT_S = 3.0
+
+_SERIES = """
+select
+  (extract(epoch from bucket) * 1000)::bigint,
+  count, sum, min, max, mean, std, last
+from {view}
+where tenant = %(tenant)s
+  and device = %(device)s
+  and metric = %(metric)s
+  and bucket >= %(first)s
+  and bucket < %(end)s
+order by bucket
+"""
+
+_METRICS = """
+select distinct metric
+from {view}
+where tenant = %(tenant)s
+  and device = %(device)s
+"""
+
+_HAS_METRIC = """
+select exists (
+  select 1
+  from {view}
+  where tenant = %(tenant)s
+    and device = %(device)s
+    and metric = %(metric)s
+)
+"""
+
+# Code points decide the order, as in Python, so that names from here and from the live core can be merged.
+_DEVICES = """
+select device, kind, (extract(epoch from created) * 1000)::bigint
+from {devices}
+where tenant = %(tenant)s
+  and device collate "C" > %(after)s
+  and position(lower(%(search)s) in lower(device)) > 0
+order by device collate "C"
+limit %(limit)s
+"""
+
+_DEVICE = """
+select device, kind, (extract(epoch from created) * 1000)::bigint
+from {devices}
+where tenant = %(tenant)s
+  and device = %(device)s
+"""
+
+_LOG_TIME = """
+select min(log_time), count(*)
+from {log_times}
+where topic = %(topic)s
+"""
+
+_POSITIONS = """
+select partition, "offset"
+from {offsets}
+where sink = %(sink)s
+  and topic = %(topic)s
+"""
+
+COLUMNS = ("t", "count", "sum", "min", "max", "mean", "std", "last")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A device of the registry; `created` in UTC epoch ms."""
+
+    device: str
+    kind: str | None
+    created: int | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which buckets of which series: those that start in [first_ms, end_ms), UTC epoch ms."""
+
+    tenant: str
+    device: str
+    metric: str
+    first_ms: int
+    end_ms: int
+
+
+class Postgres:
+    """A pool of read-only connections. Every call raises `StackError` while the database cannot be reached.
+
+    The pool connects by itself and goes on trying; a call waits at most three seconds for a connection, and five for
+    an answer.
+    """
+
+    def __init__(self, url: SecretStr) -> None:
+        self._pool = AsyncConnectionPool(
+            url.get_secret_value(),
+            min_size=1,
+            max_size=8,
+            open=False,
+            timeout=_WAIT_S,
+            # Short, as the pool doubles its pauses: after a long outage it would come back late.
+            reconnect_timeout=8,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 3,
+                "application_name": "headwater-api",
+                "options": "-c default_transaction_read_only=on -c statement_timeout=5000",
+            },
+        )
+
+    async def open(self) -> None:
+        """Starts the pool without waiting for the database."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._pool.close(timeout=2)
+
+    async def series(self, level: Level, span: Span) -> dict[str, list[Any]]:
+        """The columns of `COLUMNS` over `span`, ascending; `t` is the start of each bucket in UTC epoch ms."""
+        rows = await self._rows(
+            _SERIES,
+            {"view": level.view},
+            {
+                "tenant": span.tenant,
+                "device": span.device,
+                "metric": span.metric,
+                "first": _time(span.first_ms),
+                "end": _time(span.end_ms),
+            },
+        )
+        columns = zip(*rows, strict=True) if rows else ((),) * len(COLUMNS)
+        return {name: list(values) for name, values in zip(COLUMNS, columns, strict=True)}
+
+    async def metrics(self, level: Level, tenant: str, device: str) -> list[str]:
+        """The metrics of a device that have rows at `level`."""
+        return [
+            row[0] for row in await self._rows(_METRICS, {"view": level.view}, {"tenant": tenant, "device": device})
+        ]
+
+    async def has_metric(self, level: Level, tenant: str, device: str, metric: str) -> bool:
+        """True if the series has any row at `level`."""
+        given = {"tenant": tenant, "device": device, "metric": metric}
+        rows = await self._rows(_HAS_METRIC, {"view": level.view}, given)
+        return bool(rows[0][0])
+
+    async def devices(self, tenant: str, search: str, after: str, limit: int) -> list[Registered]:
+        """At most `limit` registered devices whose name holds `search` and follows `after`, by code points."""
+        given = {"tenant": tenant, "search": search, "after": after, "limit": limit}
+        return [Registered(*row) for row in await self._rows(_DEVICES, {"devices": DEVICES}, given)]
+
+    async def device(self, tenant: str, device: str) -> Registered | None:
+        """The registered device of that very name, or None."""
+        rows = await self._rows(_DEVICE, {"devices": DEVICES}, {"tenant": tenant, "device": device})
+        return Registered(*rows[0]) if rows else None
+
+    async def log_time(self, topic: str, partitions: int) -> int | None:
+        """Log time (epoch ms) up to which the rows here are true; None until each of `partitions` is known."""
+        rows = await self._rows(_LOG_TIME, {"log_times": LOG_TIMES}, {"topic": topic})
+        least, known = rows[0]
+        return int(least) if known >= partitions else None
+
+    async def positions(self, topic: str) -> Positions:
+        """Where the sink has come to in `topic`."""
+        rows = await self._rows(_POSITIONS, {"offsets": SINK_OFFSETS}, {"sink": SINK, "topic": topic})
+        return {int(partition): int(offset) for partition, offset in rows}
+
+    async def ping(self) -> None:
+        """Returns if the database answers."""
+        await self._rows("select 1", {}, {})
+
+    async def _rows(
+        self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object]
+    ) -> list[TupleRow]:
+        text = sql.SQL(query).format(**{key: sql.Identifier(name) for key, name in names.items()}) if names else query
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(text, given or None)
+                return await cursor.fetchall()
+        except psycopg.DataError as error:
+            raise BadRequest(
+                f"expected text and times that PostgreSQL can hold, got one that it cannot: {error}"
+            ) from error
+        except (psycopg.Error, PoolTimeout) as error:
+            raise StackError(
+                f"PostgreSQL does not answer ({type(error).__name__}: {str(error).strip()[:200]}).",
+                "look at `headwater status`; the API connects again by itself",
+            ) from error
+
+
+def _time(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=ms)

@@ -1,0 +1,180 @@
+"""The state of the line in one small object: how fast, how late, how far behind, how much was refused.
+
+The same object is the answer of `/v1/status` and, each second, a frame for every live client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import TypedDict
+
+import orjson
+import structlog
+
+from api.state.dead_letters import DeadLetters
+from api.state.feed import Feed
+from api.state.lag import LagWatch
+from api.state.meters import Meters
+from api.state.postgres import Postgres
+from api.state.rows import Change
+from headwater.model.errors import HeadwaterError
+from headwater.model.topics import PROCESSED
+
+log = structlog.get_logger(__name__)
+
+ACTIVE_MS = 60_000
+"""A device is active if something of it was received within the last minute."""
+
+_WINDOW_MS = 10_000
+_RATE_S = 5
+_SAMPLES = 200
+
+
+class Delay(TypedDict):
+    """Milliseconds from a door's receipt of the last reading in a row to the frame; None without rows."""
+
+    p50: int | None
+    p99: int | None
+
+
+class Status(TypedDict):
+    """See the module; times in UTC epoch ms."""
+
+    type: str
+    sent: int
+    ready: bool
+    readings_per_s: float
+    delay_ms: Delay
+    lag: dict[str, int | None]
+    dead_letters: dict[str, int]
+    devices: int
+    clients: int
+    log_time: int | None
+
+
+class Delays:
+    """The last ten seconds of delays, a sample of each tick, so that a flood costs no more than a trickle."""
+
+    def __init__(self) -> None:
+        self._ticks: deque[tuple[int, list[int]]] = deque()
+
+    def add(self, changes: Sequence[Change], now: int) -> list[int]:
+        """Takes the changes of a tick that ends at `now`; the delays (ms) that were sampled."""
+        stride = max(1, len(changes) // _SAMPLES)
+        sample = [max(0, now - change.cells.received) for change in changes[::stride] if change.cells.received > 0]
+        if sample:
+            self._ticks.append((now, sample))
+        return sample
+
+    def quantiles(self, now: int) -> Delay:
+        """The median and the 99th percentile of what is not older than ten seconds."""
+        while self._ticks and self._ticks[0][0] < now - _WINDOW_MS:
+            self._ticks.popleft()
+        known = sorted(delay for _, sample in self._ticks for delay in sample)
+        if not known:
+            return {"p50": None, "p99": None}
+        return {"p50": known[len(known) // 2], "p99": known[min(len(known) - 1, len(known) * 99 // 100)]}
+
+
+class Rate:
+    """Readings a second over the last five seconds, from a total that only grows."""
+
+    def __init__(self) -> None:
+        self._totals: deque[tuple[float, int]] = deque(maxlen=_RATE_S + 1)
+
+    def add(self, total: int, at_s: float) -> float:
+        """Takes the total at `at_s` (any steady clock) and answers the rate."""
+        self._totals.append((at_s, total))
+        first_s, first = self._totals[0]
+        return (total - first) / (at_s - first_s) if at_s > first_s else 0.0
+
+
+class StatusBoard:
+    """Puts the status together once a second; asking it is free."""
+
+    def __init__(
+        self, feed: Feed, lag: LagWatch, dead_letters: DeadLetters, postgres: Postgres, meters: Meters
+    ) -> None:
+        self._feed = feed
+        self._lag = lag
+        self._dead_letters = dead_letters
+        self._postgres = postgres
+        self._meters = meters
+        self._delays = Delays()
+        self._rate = Rate()
+        self._sink_lag: int | None = None
+        self.clients = 0
+        self.serial = 0
+        self.current = self._status(_now())
+        self.text = orjson.dumps(self.current).decode()
+
+    def on_tick(self, changes: Sequence[Change], now: int) -> None:
+        """Takes note of what a tick brought."""
+        for delay in self._delays.add(changes, now):
+            self._meters.delay.observe(delay / 1000)
+        if changes:
+            self._meters.rows.inc(len(changes))
+
+    async def run(self) -> None:
+        """Makes a new status each second until cancelled."""
+        asking = asyncio.create_task(self._ask_sink())
+        try:
+            while True:
+                await asyncio.sleep(1)
+                self.current = self._status(_now())
+                self.text = orjson.dumps(self.current).decode()
+                self.serial += 1
+                self._publish()
+        finally:
+            asking.cancel()
+
+    def _status(self, now: int) -> Status:
+        live = self._feed.live
+        rate = self._rate.add(live.readings, time.monotonic()) if self._feed.ready else 0.0
+        return {
+            "type": "status",
+            "sent": now,
+            "ready": self._feed.ready,
+            "readings_per_s": round(rate, 1),
+            "delay_ms": self._delays.quantiles(now),
+            "lag": {
+                "aggregation": self._lag.aggregation,
+                "api": self._lag.behind(live.positions),
+                "postgres": self._sink_lag,
+            },
+            "dead_letters": self._dead_letters.counts(),
+            "devices": live.active(now - ACTIVE_MS),
+            "clients": self.clients,
+            "log_time": live.log_time,
+        }
+
+    def _publish(self) -> None:
+        meters, status = self._meters, self.current
+        meters.readings.set(status["readings_per_s"])
+        meters.clients.set(self.clients)
+        meters.remembered.set(self._feed.live.remembered)
+        meters.unreadable.set(self._feed.unreadable)
+        for reader, behind in status["lag"].items():
+            meters.lag.labels(reader).set(float("nan") if behind is None else behind)
+        for reason, count in status["dead_letters"].items():
+            meters.dead_letters.labels(reason).set(count)
+
+    async def _ask_sink(self) -> None:
+        """The sink's place is a query of its own: a database that is away must not hold up the seconds."""
+        while True:
+            try:
+                self._sink_lag = self._lag.behind(await self._postgres.positions(PROCESSED.name))
+            except HeadwaterError as error:
+                self._sink_lag = None
+                log.debug("cannot read the sink's place", error=str(error))
+            except Exception:
+                self._sink_lag = None
+                log.exception("cannot read the sink's place")
+            await asyncio.sleep(2)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
