@@ -1,0 +1,56 @@
+import { useRoute } from "../state/router";
+import { useUi } from "../state/ui";
+import { Banner } from "./Banner";
+import { Device } from "./Device";
+import { Fleet } from "./Fleet";
+import { Header } from "./Header";
+import { KeyForm } from "./KeyForm";
+import { Link } from "./Link";
+import { StatusBar } from "./StatusBar";
+
+export function App() {
+  const refused = useUi((ui) => (ui.link.kind === "refused" ? ui.link.detail : null));
+  if (refused !== null) {
+    return (
+      <>
+        <Header bare />
+        <KeyForm detail={refused} />
+      </>
+    );
+  }
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to content
+      </a>
+      <Header />
+      <StatusBar />
+      <Banner />
+      <main id="main" tabIndex={-1}>
+        <Page />
+      </main>
+    </>
+  );
+}
+
+function Page() {
+  const route = useRoute();
+  switch (route.page) {
+    case "fleet":
+      return <Fleet />;
+    case "device":
+      return <Device key={route.device} name={route.device} />;
+    case "unknown":
+      return (
+        <section className="notice">
+          <h1>There is no such page</h1>
+          <p>
+            Nothing lives at <code>{route.path}</code>.
+          </p>
+          <Link className="button" to="/">
+            Go to the fleet
+          </Link>
+        </section>
+      );
+  }
+}

@@ -1,0 +1,46 @@
+import { ago, clockTime } from "../format/time";
+import { useLine } from "../state/hooks";
+import type { Line } from "../state/line";
+import { clock, link } from "../state/session";
+
+/** Says in a sentence what is wrong with the line and what is being done about it. */
+export function Banner() {
+  const line = useLine();
+  const said = sentence(line);
+  if (!said) return null;
+  return (
+    <div className={`banner ${line.kind}`} role="alert" data-banner={line.kind}>
+      <strong>{said.title}</strong>
+      <span>{said.text}</span>
+      {line.kind === "disconnected" && line.retryInS !== null && (
+        <button type="button" className="button small" onClick={() => link.retryNow()}>
+          Try now
+        </button>
+      )}
+    </div>
+  );
+}
+
+function sentence(line: Line): { title: string; text: string } | null {
+  switch (line.kind) {
+    case "disconnected": {
+      const next = line.retryInS === null ? "Reconnecting…" : `Reconnecting in ${line.retryInS} s.`;
+      const shown = line.shownFrom ? ` What you see is from ${clockTime(line.shownFrom)}.` : "";
+      return { title: "Disconnected.", text: `${next}${shown}` };
+    }
+    case "stalled":
+      return {
+        title: "Stale.",
+        text:
+          `The log has stood still for ${ago(clock.now() - line.since)}; what you see is from ` +
+          `${clockTime(line.since)}. The pipeline may be restarting: see “headwater status”.`,
+      };
+    case "silent":
+      return {
+        title: "Stale.",
+        text: `No readings for ${ago(clock.now() - line.since)}. The line is up, but nothing comes through it.`,
+      };
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,203 @@
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import { onFrame } from "../charts/frames";
+import { ago, clockTime, dayTime } from "../format/time";
+import { formatDelay } from "../format/units";
+import { OWN_DEVICE } from "../state/fleet-list";
+import { freshness } from "../state/freshness";
+import { useRoster, useSecond, useSubscription } from "../state/hooks";
+import { inOrder } from "../state/metrics";
+import { RANGES } from "../state/ranges";
+import { clock, store } from "../state/session";
+import { type Range, useUi } from "../state/ui";
+import { ApiError, fetchDevice } from "../wire/rest";
+import type { LiveDevice } from "../wire/store";
+import { ConnectSteps } from "./Connect";
+import { BackIcon } from "./Icons";
+import { Link } from "./Link";
+import { MetricCard } from "./MetricCard";
+
+/** A device's clock is worth a word beyond this: within it, it is the way to the door. */
+const SKEW_MS = 5_000;
+
+export function Device({ name }: { name: string }) {
+  useSubscription(name);
+  useRoster();
+  const tenant = useUi((ui) => ui.tenant);
+  const about = useQuery({
+    queryKey: ["device", tenant, name],
+    queryFn: async ({ signal }) => {
+      const summary = await fetchDevice(tenant, name, signal);
+      store.applySummaries([summary]);
+      return true;
+    },
+  });
+  useEffect(() => {
+    document.title = `${name} · Headwater`;
+  }, [name]);
+  const device = store.devices.get(name);
+  if (device?.series.size) return <DevicePage device={device} />;
+  const gone = about.error instanceof ApiError && about.error.status === 404;
+  if (gone) return <Unknown name={name} />;
+  if (about.isSuccess) return <Waiting name={name} />;
+  return <Loading name={name} error={about.error} />;
+}
+
+function DevicePage({ device }: { device: LiveDevice }) {
+  const range = useUi((ui) => ui.range);
+  const metrics = inOrder(device.series.keys());
+  return (
+    <section className="device" data-state="device">
+      <header className="page-head">
+        <BackLink />
+        <div className="title">
+          <h1>{device.name}</h1>
+          {device.name === OWN_DEVICE && <em className="badge">This machine</em>}
+        </div>
+        <Facts device={device} />
+        <Ranges />
+      </header>
+      <div className={`cards ${metrics.length === 1 ? "single" : ""}`}>
+        {metrics.map((name) => (
+          <MetricCard key={name} series={device.get(name)} device={device} range={range} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function BackLink() {
+  return (
+    <Link className="back" to="/">
+      <BackIcon />
+      Fleet
+    </Link>
+  );
+}
+
+/** What is known about the device; its age is painted, the rest changes once a second at most. */
+function Facts({ device }: { device: LiveDevice }) {
+  useSecond();
+  const state = freshness(device.received, clock.now());
+  const created = device.created ? new Date(device.created).getTime() : null;
+  return (
+    <dl className="facts">
+      <div>
+        <dt>Last reading</dt>
+        <dd>
+          <i className={`dot ${state}`} />
+          <LastReading device={device} />
+        </dd>
+      </div>
+      <div>
+        <dt>Kind</dt>
+        <dd>{device.kind ?? "–"}</dd>
+      </div>
+      <Skew ms={device.skew} />
+      {created !== null && Number.isFinite(created) && (
+        <div>
+          <dt>Registered</dt>
+          <dd>{dayTime(created)}</dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+/** Receipt minus the device's stamp: its clock, and nothing that the delay of the line contains. */
+function Skew({ ms }: { ms: number | null }) {
+  if (ms === null) return null;
+  const { value, unit } = formatDelay(Math.abs(ms));
+  const way = ms >= 0 ? "behind" : "ahead";
+  const off = Math.abs(ms) > SKEW_MS;
+  return (
+    <div
+      className={off ? "warn" : ""}
+      title="Time of receipt less the device's own stamp: the skew of its clock, with the way to the door in it. It plays no part in the delay above."
+    >
+      <dt>Device clock</dt>
+      <dd data-fact="skew">
+        {value} {unit} {way}
+      </dd>
+    </div>
+  );
+}
+
+function LastReading({ device }: { device: LiveDevice }) {
+  const text = useRef<HTMLSpanElement>(null);
+  useEffect(
+    () =>
+      onFrame(() => {
+        if (!text.current) return;
+        const age = clock.now() - device.received;
+        const said = !device.received
+          ? "none yet"
+          : age < 2_000
+            ? "just now"
+            : `${ago(age)} ago, at ${age > 86_400_000 ? dayTime(device.received) : clockTime(device.received)}`;
+        if (text.current.textContent !== said) text.current.textContent = said;
+      }),
+    [device],
+  );
+  return <span ref={text} />;
+}
+
+function Ranges() {
+  const range = useUi((ui) => ui.range);
+  return (
+    <fieldset className="segments" aria-label="Range">
+      {(Object.keys(RANGES) as Range[]).map((key) => (
+        <button
+          key={key}
+          type="button"
+          aria-pressed={range === key}
+          title={`Show ${RANGES[key].says}`}
+          onClick={() => useUi.setState({ range: key })}
+        >
+          {RANGES[key].label}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+function Loading({ name, error }: { name: string; error: Error | null }) {
+  return (
+    <section className="device" aria-busy={!error} data-state="loading">
+      <header className="page-head">
+        <BackLink />
+        <div className="title">
+          <h1>{name}</h1>
+        </div>
+        <p>{error ? `Not to be had: ${error.message}. It is asked for again once connected.` : "Loading…"}</p>
+      </header>
+      <div className="cards">
+        {["a", "b", "c", "d"].map((key) => (
+          <div key={key} className="skeleton tall" />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Waiting({ name }: { name: string }) {
+  return (
+    <section className="notice" data-state="empty">
+      <BackLink />
+      <h1>{name} has not sent a reading yet</h1>
+      <p>It is registered and its token is good. The first reading shows here within a second.</p>
+      <ConnectSteps device={name} />
+    </section>
+  );
+}
+
+function Unknown({ name }: { name: string }) {
+  return (
+    <section className="notice" data-state="unknown">
+      <BackLink />
+      <h1>No device is called {name}</h1>
+      <p>It may have been removed, or the address is mistyped. To make it, give it a token:</p>
+      <ConnectSteps device={name} />
+    </section>
+  );
+}

@@ -1,0 +1,158 @@
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef } from "react";
+import { type Drawn, fromBuckets, fromPanes, fromTrace, LEVEL_MS, type Stats } from "../charts/chart-data";
+import { invalidate, onFrame } from "../charts/frames";
+import { type ChartSource, type Hover, LineChart, readoutTime } from "../charts/LineChart";
+import { describe, formatText, formatValue, type Metric } from "../format/units";
+import { POINTS, RANGES } from "../state/ranges";
+import { clock } from "../state/session";
+import { type Range, useUi } from "../state/ui";
+import { fetchSeries } from "../wire/rest";
+import type { LiveDevice, Series } from "../wire/store";
+import type { Series as History } from "../wire/types";
+
+/** A device whose clock is this far off is drawn by its own clock, or its live line would be out of the window. */
+const OWN_TIME_MS = 15_000;
+
+interface Props {
+  series: Series;
+  device: LiveDevice;
+  range: Range;
+}
+
+export function MetricCard({ series, device, range }: Props) {
+  const metric = describe(series.metric);
+  const history = useHistory(series, range);
+  const source = useSource(series, device, range, history.data);
+  const readout = useRef<HTMLSpanElement>(null);
+  const stats = useRef<Stats | null>(null);
+  const hover = useRef<Hover | null>(null);
+  const say = () => {
+    if (!readout.current) return;
+    readout.current.innerHTML = "";
+    readout.current.append(...parts(metric, hover.current, stats.current, RANGES[range].ms));
+  };
+  const head = range === "live" || range === "15m" || range === "1h";
+  return (
+    <article className="card metric" data-metric={series.metric} aria-label={metric.label}>
+      <header>
+        <h2>
+          {metric.label}
+          <code>{series.metric}</code>
+        </h2>
+        <Now series={series} metric={metric} />
+        <span ref={readout} className="readout" />
+      </header>
+      <LineChart
+        metric={metric}
+        source={source}
+        head={head}
+        label={`${metric.label}, ${RANGES[range].says}: mean as a line, least to greatest as a band. Arrow keys read it out.`}
+        onHover={(at) => {
+          hover.current = at;
+          say();
+        }}
+        onStats={(seen) => {
+          stats.current = seen;
+          if (!hover.current) say();
+        }}
+      />
+      {history.isError && <p className="fine failed">The past did not come: {history.error.message}</p>}
+      {history.isSuccess && history.data.columns.t.length === 0 && !head && (
+        <p className="fine overlay">Nothing recorded in {RANGES[range].says}.</p>
+      )}
+    </article>
+  );
+}
+
+/** The past of the range; at the 10 s level it goes into the panes that the live rows amend. */
+function useHistory(series: Series, range: Range) {
+  const tenant = useUi((ui) => ui.tenant);
+  const gaps = useUi((ui) => ui.gaps);
+  const { ms, refetchMs } = RANGES[range];
+  return useQuery({
+    queryKey: ["series", tenant, series.device, series.metric, range, gaps],
+    queryFn: async ({ signal }) => {
+      const to = Math.ceil(clock.now()) + 60_000;
+      const level = ms <= 3_600_000 ? "10s" : "auto";
+      const { device, metric } = series;
+      const from = to - ms - 120_000;
+      const past = await fetchSeries({ tenant, device, metric, from, to, level, points: POINTS }, signal);
+      if (past.level === "10s" && ms <= 3_600_000) series.fill(past.columns);
+      invalidate();
+      return past;
+    },
+    refetchInterval: refetchMs,
+    placeholderData: (before, query) => (query?.queryKey[4] === range ? before : undefined),
+  });
+}
+
+function useSource(series: Series, device: LiveDevice, range: Range, past: History | undefined): ChartSource {
+  const held = useRef(past);
+  held.current = past;
+  return useMemo(() => {
+    const panes = series.open();
+    const { ms } = RANGES[range];
+    const none: Drawn = { data: [[], [], [], []], stats: { n: 0, mean: Number.NaN, min: 0, max: 0 } };
+    const draw = (from: number): Drawn => {
+      if (range === "live") return fromTrace(series.trace, panes, from);
+      if (ms <= 3_600_000) return fromPanes(panes, from);
+      const now = held.current;
+      return now ? fromBuckets(now.columns, LEVEL_MS[now.level], from) : none;
+    };
+    return {
+      draw,
+      version: () => (ms <= 3_600_000 ? series.version : `${held.current?.to ?? 0}`),
+      window: () => {
+        const skew = device.skew ?? 0;
+        const to = clock.now() - (Math.abs(skew) > OWN_TIME_MS ? skew : 0);
+        return [to - ms, to];
+      },
+    };
+  }, [series, device, range]);
+}
+
+/** The last value, as it comes. */
+function Now({ series, metric }: { series: Series; metric: Metric }) {
+  const value = useRef<HTMLElement>(null);
+  const unit = useRef<HTMLElement>(null);
+  useEffect(() => {
+    let seen = -1;
+    return onFrame(() => {
+      if (series.version === seen || !value.current || !unit.current) return;
+      seen = series.version;
+      const reading = formatValue(metric, series.last);
+      value.current.textContent = reading.value;
+      unit.current.textContent = reading.unit;
+    });
+  }, [series, metric]);
+  return (
+    <p className="big" data-live={series.metric}>
+      <b ref={value} />
+      <small ref={unit} />
+    </p>
+  );
+}
+
+/** What stands at the right of a card: the point under the cursor, or else the figures of the whole range. */
+function parts(metric: Metric, hover: Hover | null, stats: Stats | null, spanMs: number): Node[] {
+  const item = (label: string, text: string) => {
+    const box = document.createElement("span");
+    const name = document.createElement("i");
+    name.textContent = label;
+    box.append(name, text);
+    return box;
+  };
+  if (hover) {
+    const out = [item("", readoutTime(hover.t, spanMs)), item("mean", formatText(metric, hover.mean))];
+    if (hover.min !== null && hover.max !== null)
+      out.push(item("min", formatText(metric, hover.min)), item("max", formatText(metric, hover.max)));
+    return out;
+  }
+  if (!stats?.n) return [];
+  return [
+    item("min", formatText(metric, stats.min)),
+    item("mean", formatText(metric, stats.mean)),
+    item("max", formatText(metric, stats.max)),
+  ];
+}

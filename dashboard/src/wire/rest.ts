@@ -1,0 +1,75 @@
+import { getKey } from "./key";
+import type { DevicePage, DeviceSummary, Problem, Series } from "./types";
+
+/** An answer that is not what was asked for, in the words of the server (problem+json). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: Problem,
+  ) {
+    super(problem.detail ?? problem.title ?? `the API answered ${status}`);
+    this.name = "ApiError";
+  }
+
+  get refused(): boolean {
+    return this.status === 401 || this.status === 403;
+  }
+}
+
+let onRefused: (detail: string) => void = () => {};
+
+/** Who is told when a key is not accepted; every call says so, whichever comes first. */
+export function whenRefused(tell: (detail: string) => void): void {
+  onRefused = tell;
+}
+
+async function get<T>(
+  path: string,
+  query: Record<string, string | number>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) search.set(name, String(value));
+  const key = getKey();
+  const answer = await fetch(`${path}?${search}`, {
+    headers: { Accept: "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) },
+    ...(signal ? { signal } : {}),
+  });
+  if (answer.ok) return (await answer.json()) as T;
+  const problem = (await answer.json().catch(() => ({}))) as Problem;
+  const error = new ApiError(answer.status, problem);
+  if (error.refused) onRefused(error.message);
+  throw error;
+}
+
+/** All devices of a tenant, page by page. */
+export async function fetchDevices(tenant: string, signal?: AbortSignal): Promise<DeviceSummary[]> {
+  const all: DeviceSummary[] = [];
+  let cursor: string | null = null;
+  do {
+    const query: Record<string, string | number> = { tenant, limit: 500 };
+    if (cursor) query.cursor = cursor;
+    const page: DevicePage = await get("/v1/devices", query, signal);
+    all.push(...page.devices);
+    cursor = page.next;
+  } while (cursor);
+  return all;
+}
+
+export function fetchDevice(tenant: string, device: string, signal?: AbortSignal): Promise<DeviceSummary> {
+  return get(`/v1/devices/${encodeURIComponent(device)}`, { tenant }, signal);
+}
+
+export interface SeriesQuery {
+  tenant: string;
+  device: string;
+  metric: string;
+  from: number;
+  to: number;
+  level: string;
+  points: number;
+}
+
+export function fetchSeries({ device, ...query }: SeriesQuery, signal?: AbortSignal): Promise<Series> {
+  return get(`/v1/devices/${encodeURIComponent(device)}/series`, { ...query }, signal);
+}

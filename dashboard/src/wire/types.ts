@@ -1,0 +1,98 @@
+/** The shapes that cross the wire, as the API documents them. Times are UTC epoch milliseconds. */
+
+export interface LatestValue {
+  last: number;
+  last_ms: number;
+  pane: number;
+  count: number;
+  min: number;
+  max: number;
+  mean: number;
+  as_of?: number;
+  received?: number;
+}
+
+export interface DeviceSummary {
+  tenant: string;
+  device: string;
+  kind: string | null;
+  metrics: string[];
+  last_ms: number | null;
+  received: number | null;
+  latest: Record<string, LatestValue>;
+  created?: string | number | null;
+}
+
+export interface DevicePage {
+  devices: DeviceSummary[];
+  next: string | null;
+}
+
+export type Level = "10s" | "1m" | "1h" | "1d";
+
+export interface Series {
+  tenant: string;
+  device: string;
+  metric: string;
+  level: Level;
+  from: number;
+  to: number;
+  final_before: number | null;
+  columns: Record<"t" | "count" | "min" | "max" | "mean" | "last", number[]>;
+}
+
+/** Rows of `processed-data` as columns: the newest state of each (device, metric, pane) that changed. */
+export interface RowColumns {
+  device: string[];
+  metric: string[];
+  pane: number[];
+  count: number[];
+  min: number[];
+  max: number[];
+  mean: number[];
+  last: number[];
+  last_ms: number[];
+  received: number[];
+}
+
+export interface RowsFrame {
+  type: "rows" | "snapshot";
+  cursor: string;
+  sent: number;
+  log_time: number | null;
+  resumed?: boolean;
+  columns: RowColumns;
+}
+
+export interface StatusFrame {
+  type: "status";
+  sent: number;
+  readings_per_s: number;
+  delay_ms: { p50: number | null; p99: number | null };
+  lag: Record<string, number | null>;
+  dead_letters: Record<string, number>;
+  devices: number;
+  log_time: number | null;
+}
+
+export interface RefusedFrame {
+  type: "refused";
+  reason: string;
+  detail?: string;
+}
+
+export interface PongFrame {
+  type: "pong";
+  t: number;
+  now: number;
+}
+
+export type Frame = RowsFrame | StatusFrame | RefusedFrame | PongFrame;
+
+export interface Problem {
+  type?: string;
+  title?: string;
+  status?: number;
+  detail?: string;
+  field?: string;
+}
