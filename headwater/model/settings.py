@@ -152,8 +152,8 @@ class ApiSettings(Settings):
     live_rows: int = Field(200_000, ge=100, description="rows kept in memory so that a reconnect resumes without a gap")
     max_points: int = Field(2_000, ge=10, description="most points that a series answers with")
     page: Path = Field(Path("dashboard/dist"), description="folder of the built page, relative to the project")
-    keep_10s_days: int = Field(30, ge=1, description="days that 10 s rows are kept in PostgreSQL")
-    keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept")
+    keep_10s_days: int = Field(35, ge=1, description="days that 10 s rows are kept: older spans get a coarser level")
+    keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept: older spans get a coarser level")
 
 
 class AgentSettings(Settings):
