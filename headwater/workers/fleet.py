@@ -1,0 +1,115 @@
+"""A simulated fleet: many devices of several kinds, each with a real MQTT connection, in one process.
+
+Devices measure at their own moment of the interval, so that load is even. Run with `python -m headwater.workers.fleet`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+
+from headwater.logs import configure
+from headwater.model.settings import FleetSettings
+from headwater.workers.fleet_link import Address, Link, Tally
+from headwater.workers.fleet_model import SimulatedDevice, device_token
+
+REPORT_S = 60.0
+_CONNECTS_A_SECOND = 200
+_log = structlog.get_logger()
+
+
+class Member:
+    """A device of the fleet with its connection: measures, gathers, sends."""
+
+    def __init__(self, device: SimulatedDevice, settings: FleetSettings, link: Link) -> None:
+        self._device = device
+        self._link = link
+        self._topic = f"v1/{settings.fleet_tenant}/{device.name}/telemetry"
+        self._pack = settings.fleet_pack
+        self._every_s = settings.fleet_every_ms / 1_000
+        self._ts: list[int] = []
+        self._rows: list[dict[str, float]] = []
+        self._loop = asyncio.get_running_loop()
+        self._due = 0.0
+
+    def start(self, after_s: float) -> None:
+        """Measures first after so many seconds, then at each interval."""
+        self._due = self._loop.time() + after_s
+        self._loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        ts = time.time_ns() // 1_000_000
+        if not self._ts or ts > self._ts[-1]:
+            self._ts.append(ts)
+            self._rows.append(self._device.measure(ts))
+        if len(self._ts) >= self._pack:
+            self._link.publish(self._topic, payload(self._ts, self._rows))
+            self._ts, self._rows = [], []
+        self._due = max(self._due + self._every_s, self._loop.time())
+        self._loop.call_at(self._due, self._tick)
+
+
+def payload(ts: list[int], rows: list[dict[str, float]]) -> bytes:
+    """One measurement as an object, several as columns."""
+    if len(ts) == 1:
+        return orjson.dumps({"ts": ts[0], "values": rows[0]})
+    return orjson.dumps({"ts": ts, "metrics": {name: [row[name] for row in rows] for name in rows[0]}})
+
+
+async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
+    """Brings up the fleet, a few hundred connections a second, and lets it measure until `stopping` is set."""
+    address = urlsplit(settings.mqtt)
+    where = Address(address.hostname or "127.0.0.1", address.port or 1883)
+    secret = settings.fleet_token.get_secret_value()
+    tally = Tally()
+    links: list[Link] = []
+    with ThreadPoolExecutor(8, "connect") as executor:
+        for number in range(1, settings.fleet_devices + 1):
+            device = SimulatedDevice(number, settings.fleet_seed)
+            user = f"{settings.fleet_tenant}/{device.name}"
+            link = Link(user, device_token(secret, device.name), where, executor, tally)
+            links.append(link)
+            link.connect()
+            spread = (number * 0.618034) % 1  # golden ratio: even at any number of devices
+            Member(device, settings, link).start(spread * settings.fleet_every_ms / 1_000)
+            if number % 10 == 0:
+                await asyncio.sleep(10 / _CONNECTS_A_SECOND)
+        await _report(tally, settings.fleet_devices, stopping)
+        for link in links:
+            link.close()
+        await asyncio.sleep(0.5)
+
+
+async def _report(tally: Tally, devices: int, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        _log.info("fleet", devices=devices, **vars(tally))
+        try:
+            await asyncio.wait_for(stopping.wait(), REPORT_S)
+        except TimeoutError:
+            continue
+
+
+async def _main(settings: FleetSettings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await run(settings, stopping)
+
+
+def main() -> None:
+    """The process: simulates until SIGTERM."""
+    settings = FleetSettings()
+    configure(settings.log_format)
+    asyncio.run(_main(settings))
+    _log.info("stopped")
+
+
+if __name__ == "__main__":
+    main()
