@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 _DAY_S = 86_400
+_OF_THE_API = frozenset(("v1", "healthz", "readyz", "metrics", "openapi.json", "docs"))
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en">
@@ -55,6 +56,9 @@ class Page(StaticFiles):
         """Nothing is wrong with a folder that is not there yet."""
 
     async def _find(self, path: str, scope: Scope) -> Response:
+        if path.partition("/")[0] in _OF_THE_API:
+            # No call of the API has taken it: there is none of that name, or not by that method.
+            raise HTTPException(404) if scope["method"] == "GET" else HTTPException(405, headers={"Allow": "GET"})
         if path not in (".", "index.html"):
             try:
                 response = await super().get_response(path, scope)
@@ -76,5 +80,5 @@ class Page(StaticFiles):
 
 
 def _is_route(path: str) -> bool:
-    """True for what the page's own router knows: no file's name, and nothing of the API."""
-    return "." not in path.rpartition("/")[2] and path.partition("/")[0] not in ("v1", "assets")
+    """True for what the page's own router may know: anything but the name of a file."""
+    return "." not in path.rpartition("/")[2] and not path.startswith("assets/")

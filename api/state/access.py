@@ -25,10 +25,13 @@ class AccessKey:
 
     def opens(self, given: str | None) -> bool:
         """True if `given` is the key; None and anything else are refused."""
-        return given is not None and secrets.compare_digest(given.encode("utf-8", "surrogateescape"), self._key)
+        return given is not None and secrets.compare_digest(given.encode("utf-8", "replace"), self._key)
 
 
 def bearer(header: str | None) -> str | None:
     """The key in an `Authorization` header, or None if the header is missing or of another scheme."""
     scheme, _, key = (header or "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" and key.strip() else None
+    if scheme.lower() != "bearer" or not key.strip():
+        return None
+    # Servers read headers as Latin-1, clients write them as UTF-8.
+    return key.strip().encode("latin-1", "replace").decode("utf-8", "replace")

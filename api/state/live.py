@@ -7,6 +7,8 @@ things hold, whatever the order, repeats and restarts of the log:
 - **no gap**: whoever has seen everything up to a `seq` or cursor that is still remembered is told all that changed
   since, coalesced to the newest version of each (device, metric, pane);
 - **no repeat**: and is told nothing else. What is forgotten is answered with None, never with a part.
+
+Of a pane that is neither the newest nor remembered, no version is known: its next row is passed on as it comes.
 """
 
 from __future__ import annotations
@@ -50,7 +52,6 @@ class LiveLog:
         """The feed reads from `starts` on; what lies before is not remembered."""
         self.positions = dict(starts)
         self.floors = dict(starts)
-        self._forget()
 
     def fold(self, partition: int, offset: int, row: Aggregate) -> Change | None:
         """Takes in the record at `offset`; the change it made, or None if it says nothing new."""
