@@ -82,8 +82,8 @@ def folder(name: str, state: Path | None = None) -> Path:
 
 
 def classpath(name: str, state: Path | None = None) -> str:
-    """The jars of set `name`, joined for `java -cp`."""
-    return ":".join(str(path) for path in sorted(folder(name, state).glob("*.jar")))
+    """The locked jars of set `name`, joined for `java -cp`; they need not have been fetched yet."""
+    return ":".join(sorted(str(folder(name, state) / jar.filename) for jar in locked(name)))
 
 
 def sum_of(path: Path) -> str:
@@ -129,7 +129,7 @@ def _fetch(jar: Jar) -> bool:
             jar.cached.unlink()
             raise StackError(
                 f"{jar.coordinate}: expected sha256 {jar.sha256}, got {found}.",
-                "run `make up` again; if it stays, the repository in front of you serves another file than the locked one.",
+                "run `make up` again; if it stays, your repository serves another file than the locked one.",
             )
     return came
 

@@ -129,6 +129,7 @@ def program(state: State) -> Program:
         name="postgres",
         command=(str(programs(state) / "postgres"), "-D", str(home(state) / "data"), *options),
         probe=probes.postgres(_server_url(state)),
+        depends=("postgres-data",),
         port="postgres",
         version=_version(),
         says="aggregates and the registry",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import urllib.request
 from typing import Any
@@ -81,6 +82,18 @@ def http(url: str) -> Probe:
         request = urllib.request.Request(url)  # noqa: S310  # our own http addresses
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
             answer.read()
+
+    return probe
+
+
+def bridge(url: str) -> Probe:
+    """The bridge's metrics answer, and say that it has subscribed."""
+
+    def probe() -> None:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310  # our own http address
+            found = re.search(r"^headwater_door_subscribed (\S+)", answer.read().decode(), re.M)
+        if found and float(found[1]) < 1:
+            raise StackError("not subscribed yet")
 
     return probe
 

@@ -31,6 +31,7 @@ PREFERRED = {
     "valkey": 6380,
     "supervisor": 9001,
     "bridge-metrics": 9101,
+    "broker-metrics": 9102,
 }
 """The port that each server likes best; a setting `HEADWATER_<NAME>_PORT` overrides it."""
 
@@ -171,6 +172,7 @@ class State:
             "API_PORT": str(self.ports["api"]),
             "BROKER_PORT": str(self.ports["mqtt"]),
             "BRIDGE_METRICS_PORT": str(self.ports["bridge-metrics"]),
+            "BROKER_METRICS_PORT": str(self.ports["broker-metrics"]),
             **{name.upper(): self.secrets[name] for name in SETTING_SECRETS},
         }
 

@@ -28,6 +28,7 @@ daemonize no
 
 def program(state: State) -> Program:
     """The server. SIGTERM writes what is left and exits."""
+    prepare(state)
     return Program(
         name="valkey",
         command=(str(places.valkey_server()), str(state.folder / "valkey" / "valkey.conf")),

@@ -1,0 +1,22 @@
+"""The `headwater` command: the one-machine stack, devices and jobs."""
+
+from __future__ import annotations
+
+import typer
+
+from headwater.cli import devices, jobs, stack
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Headwater: live readings of many devices. `headwater up` starts everything on this machine.",
+)
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(stack.reset)
+app.command()(stack.status)
+app.command()(stack.doctor)
+app.command()(stack.logs)
+app.add_typer(devices.app, name="devices")
+app.add_typer(jobs.app, name="jobs")

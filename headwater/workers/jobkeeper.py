@@ -1,0 +1,55 @@
+"""Keeps the wanted Flink jobs running: `python -m headwater.workers.jobkeeper`.
+
+Flink restarts a job whose TaskManager was killed by itself. What it cannot survive alone is the loss of its
+JobManager, which remembers nothing: then the job is submitted again, from its newest checkpoint. No job runs twice.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import structlog
+
+from headwater.logs import configure
+from headwater.model.errors import StackError
+from headwater.model.settings import JobSettings
+from headwater.stack.jobs import Keeper
+from headwater.stack.state import State
+
+JOBS = ("aggregation",)
+EVERY_S = 2.0
+REFUSED_S = 10.0
+_log = structlog.get_logger()
+
+
+def keep(keepers: list[Keeper], stopping: threading.Event) -> None:
+    """Looks after all jobs until `stopping` is set. Nothing that Flink or a job does ends this loop."""
+    while not stopping.is_set():
+        pause = EVERY_S
+        for keeper in keepers:
+            try:
+                if did := keeper.look():
+                    _log.info("job", job=keeper.name, did=did)
+            except OSError as error:
+                _log.warning("Flink does not answer, waiting", flink=keeper.cluster.url, error=str(error))
+            except StackError as error:
+                _log.error("job was not taken, trying again", job=keeper.name, error=str(error))
+                pause = REFUSED_S
+        stopping.wait(pause)
+
+
+def main() -> None:
+    """Runs until SIGTERM; the jobs go on without it."""
+    settings = JobSettings()
+    configure(settings.log_format)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    state = State.load()
+    keep([Keeper(state, name, settings) for name in JOBS], stopping)
+    _log.info("stopped")
+
+
+if __name__ == "__main__":
+    main()
