@@ -2,7 +2,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { day, dayTime, shortTime } from "../format/time";
-import { formatAxis, type Metric } from "../format/units";
+import { axisSplits, formatAxis, type Metric } from "../format/units";
 import type { Drawn, Stats } from "./chart-data";
 import { onFrame } from "./frames";
 import { getPalette, paletteVersion } from "./palette";
@@ -47,6 +47,12 @@ function yRange(_: uPlot, low: number | null, high: number | null): [number, num
   return [low >= 0 && middle - pad < 0 ? 0 : middle - pad, middle + pad];
 }
 
+/** The largest size on the y axis: it decides the scale of all its labels. */
+function extreme(u: uPlot): number {
+  const { min = 0, max = 0 } = u.scales.y ?? {};
+  return Math.max(Math.abs(min ?? 0), Math.abs(max ?? 0));
+}
+
 function xLabels(u: uPlot, splits: number[]): string[] {
   const { min = 0, max = 0 } = u.scales.x ?? {};
   const span = (max ?? 0) - (min ?? 0);
@@ -84,7 +90,7 @@ function options(props: Props, width: number, height: number, hover: (u: uPlot) 
         font: FONT,
         size: 26,
         gap: 6,
-        space: 64,
+        space: 52,
         grid: none,
         ticks: none,
         values: xLabels,
@@ -94,10 +100,10 @@ function options(props: Props, width: number, height: number, hover: (u: uPlot) 
         font: FONT,
         size: (_, values) => Math.max(30, ...(values ?? []).map((v) => v.length * 6.6 + 12)),
         gap: 6,
-        space: 36,
+        splits: (u, _, low, high) => axisSplits(props.metric, low, high, u.height / 44),
         grid: { stroke: () => getPalette().grid, width: 1 },
         ticks: none,
-        values: (_, splits) => formatAxis(props.metric, splits),
+        values: (u, splits) => formatAxis(props.metric, splits, extreme(u)),
       },
     ],
     hooks: { setCursor: [hover], draw: props.head ? [drawHead] : [] },

@@ -1,5 +1,6 @@
 import type { Columns } from "../wire/columns";
 import { PANE } from "../wire/store";
+import type { SeriesColumns } from "../wire/types";
 
 /** What a line chart takes: x, the line, and the band around it. `null` is a gap. */
 export type ChartData = [
@@ -24,6 +25,9 @@ export interface Drawn {
 export const LEVEL_MS = { "10s": 10_000, "1m": 60_000, "1h": 3_600_000, "1d": 86_400_000 } as const;
 const PANE_MS = LEVEL_MS["10s"];
 
+const finite = (value: number | null | undefined): number | null =>
+  value !== null && value !== undefined && Number.isFinite(value) ? value : null;
+
 /** Gathers points, breaks the line where time is missing, and sums up what was gathered. */
 class Builder {
   readonly data: ChartData = [[], [], [], []];
@@ -33,7 +37,7 @@ class Builder {
   private low = Number.POSITIVE_INFINITY;
   private high = Number.NEGATIVE_INFINITY;
 
-  point(t: number, mean: number, min: number | null, max: number | null, gapMs: number): void {
+  point(t: number, mean: number | null, min: number | null, max: number | null, gapMs: number): void {
     const [xs, means, mins, maxs] = this.data;
     if (xs.length && t - this.before > gapMs) {
       xs.push((t + this.before) / 2);
@@ -42,17 +46,18 @@ class Builder {
       maxs.push(null);
     }
     xs.push(t);
-    means.push(mean);
-    mins.push(min);
-    maxs.push(max);
+    means.push(finite(mean));
+    mins.push(finite(min));
+    maxs.push(finite(max));
     this.before = t;
   }
 
-  count(n: number, mean: number, min: number, max: number): void {
+  count(n: number, mean: number | null, min: number | null, max: number | null): void {
+    if (finite(mean) === null || finite(min) === null || finite(max) === null) return;
     this.n += n;
-    this.sum += mean * n;
-    this.low = Math.min(this.low, min);
-    this.high = Math.max(this.high, max);
+    this.sum += (mean as number) * n;
+    this.low = Math.min(this.low, min as number);
+    this.high = Math.max(this.high, max as number);
   }
 
   done(): Drawn {
@@ -63,7 +68,7 @@ class Builder {
 
 /** Buckets of a level, each drawn at its middle. */
 export function fromBuckets(
-  columns: Record<"t" | "count" | "min" | "max" | "mean", ArrayLike<number>>,
+  columns: Record<keyof Omit<SeriesColumns, "last">, ArrayLike<number | null>>,
   bucketMs: number,
   from: number,
 ): Drawn {
@@ -72,7 +77,7 @@ export function fromBuckets(
   for (let i = 0; i < t.length; i += 1) {
     const start = t[i] as number;
     if (start + bucketMs < from) continue;
-    const row = [mean[i], min[i], max[i]] as [number, number, number];
+    const row = [mean[i], min[i], max[i]] as [number | null, number | null, number | null];
     out.point(start + bucketMs / 2, ...row, bucketMs * 2.5);
     out.count(count[i] as number, ...row);
   }

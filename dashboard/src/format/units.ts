@@ -30,23 +30,30 @@ const UNITS: Unit[] = [
   { suffix: "percent", symbol: "%", decimals: 1 },
   { suffix: "pct", symbol: "%", decimals: 1 },
   { suffix: "ratio", symbol: "", decimals: 3 },
-  { suffix: "c", symbol: "°C" },
-  { suffix: "celsius", symbol: "°C" },
-  { suffix: "f", symbol: "°F" },
+  { suffix: "c", symbol: "°C", decimals: 1 },
+  { suffix: "celsius", symbol: "°C", decimals: 1 },
+  { suffix: "f", symbol: "°F", decimals: 1 },
+  { suffix: "fahrenheit", symbol: "°F", decimals: 1 },
   { suffix: "k", symbol: "K" },
   { suffix: "mv", symbol: "mV" },
   { suffix: "v", symbol: "V" },
+  { suffix: "volt", symbol: "V" },
+  { suffix: "volts", symbol: "V" },
   { suffix: "kv", symbol: "kV" },
   { suffix: "ma", symbol: "mA" },
   { suffix: "a", symbol: "A" },
+  { suffix: "ampere", symbol: "A" },
+  { suffix: "amps", symbol: "A" },
   { suffix: "mw", symbol: "mW" },
   { suffix: "w", symbol: "W", scale: decimal("W") },
+  { suffix: "watt", symbol: "W", scale: decimal("W") },
+  { suffix: "watts", symbol: "W", scale: decimal("W") },
   { suffix: "kw", symbol: "kW" },
   { suffix: "wh", symbol: "Wh", scale: decimal("Wh") },
   { suffix: "kwh", symbol: "kWh" },
   { suffix: "va", symbol: "VA" },
   { suffix: "pa", symbol: "Pa" },
-  { suffix: "hpa", symbol: "hPa" },
+  { suffix: "hpa", symbol: "hPa", decimals: 1 },
   { suffix: "kpa", symbol: "kPa" },
   { suffix: "mpa", symbol: "MPa" },
   { suffix: "mbar", symbol: "mbar" },
@@ -143,9 +150,13 @@ export function describe(name: string): Metric {
   return metric;
 }
 
+/** "phase_a" and "zone_c" are names and no quantities. */
+const LETTERED =
+  /(^|_)(phase|line|zone|axis|channel|sensor|tank|pump|unit|port|room|slot|group|block|bay)_[a-z]$/;
+
 function parse(name: string): Metric {
   const lower = name.toLowerCase().replace(/[.\-/\s]+/g, "_");
-  const unit = UNITS.find((u) => lower.endsWith(`_${u.suffix}`)) ?? null;
+  const unit = LETTERED.test(lower) ? null : (UNITS.find((u) => lower.endsWith(`_${u.suffix}`)) ?? null);
   // "fan_rpm" is "Fan"; a metric that is called "rpm" keeps its name and has its unit all the same.
   const whole = unit ? null : (UNITS.find((u) => u.suffix === lower && u.suffix.length > 2) ?? null);
   const stem = unit ? lower.slice(0, -unit.suffix.length - 1) : lower;
@@ -192,7 +203,7 @@ function fixed(value: number, digits: number): string {
   }
   // A true minus is as wide as a digit, so a value that changes sign does not jump; and "-0.0" is "0.0".
   const text = format.format(value);
-  return /^-[0.,]*$/.test(text) ? text.slice(1) : text.replace("-", "−").replace(/,/g, " ");
+  return /^-[0.,]*$/.test(text) ? text.slice(1) : text.replace("-", "−").replace(/,/g, "\u202f");
 }
 
 export function formatValue(metric: Metric, value: number | null | undefined): Reading {
@@ -207,14 +218,25 @@ export function formatText(metric: Metric, value: number | null | undefined): st
   return unit ? `${text} ${unit}` : text;
 }
 
+/** Where an axis is labelled: round numbers of the unit that is shown, which are not round in bytes. */
+export function axisSplits(metric: Metric, low: number, high: number, most: number): number[] {
+  const { divide } = scaleOf(metric, Math.max(Math.abs(low), Math.abs(high)));
+  const raw = (high - low) / divide / Math.max(1, most);
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = power * ([1, 2, 2.5, 5].find((factor) => factor * power >= raw * (1 - 1e-9)) ?? 10);
+  const first = Math.ceil(low / divide / step - 1e-9);
+  const last = Math.floor(high / divide / step + 1e-9);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * step * divide);
+}
+
 /** Axis labels: all of one scale, and just as many decimals as tell neighbours apart. */
-export function formatAxis(metric: Metric, splits: number[]): string[] {
-  const largest = Math.max(...splits.map(Math.abs));
-  const { divide } = scaleOf(metric, largest);
-  const step = splits.length > 1 ? Math.abs((splits[1] as number) - (splits[0] as number)) / divide : 1;
-  const digits = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-  const needed = Number.isFinite(digits) ? digits : 0;
-  return splits.map((value) => fixed(value / divide, needed));
+export function formatAxis(metric: Metric, splits: number[], size: number): string[] {
+  const { divide } = scaleOf(metric, size);
+  const shown = splits.map((split) => split / divide);
+  let digits = 0;
+  while (digits < 6 && shown.some((v) => Math.abs(v - Number(v.toFixed(digits))) > Math.abs(v) * 1e-9 + 1e-9))
+    digits += 1;
+  return shown.map((value) => fixed(value, digits));
 }
 
 export function formatCount(value: number): string {

@@ -17,6 +17,7 @@ export function useSecond(): number {
 
 export function useLine(): Line {
   const state = useUi((ui) => ui.link);
+  const ready = useUi((ui) => ui.status?.ready !== false);
   useSecond();
   return lineOf({
     link: state,
@@ -24,6 +25,7 @@ export function useLine(): Line {
     serverNow: clock.now(),
     rowsAt: store.rowsAt,
     logMovedAt: store.logMovedAt,
+    ready,
   });
 }
 

@@ -4,6 +4,7 @@ import type { LinkState } from "../wire/live";
 export type Line =
   | { kind: "connecting" }
   | { kind: "live" }
+  | { kind: "catching-up" }
   | { kind: "stalled"; since: number }
   | { kind: "silent"; since: number }
   | { kind: "disconnected"; retryInS: number | null; shownFrom: number | null }
@@ -19,9 +20,11 @@ export interface Observed {
   serverNow: number;
   rowsAt: number;
   logMovedAt: number;
+  /** False while the API itself still reads the log after its start. */
+  ready: boolean;
 }
 
-export function lineOf({ link, now, serverNow, rowsAt, logMovedAt }: Observed): Line {
+export function lineOf({ link, now, serverNow, rowsAt, logMovedAt, ready }: Observed): Line {
   switch (link.kind) {
     case "refused":
       return { kind: "refused", detail: link.detail };
@@ -39,6 +42,7 @@ export function lineOf({ link, now, serverNow, rowsAt, logMovedAt }: Observed): 
         ? { kind: "disconnected", retryInS: null, shownFrom: rowsAt || null }
         : { kind: "connecting" };
     case "open":
+      if (!ready) return { kind: "catching-up" };
       return openLine(link.since, serverNow, rowsAt, logMovedAt, now);
   }
 }

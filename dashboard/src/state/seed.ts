@@ -55,7 +55,7 @@ async function fetchSeed(series: Series): Promise<void> {
       level: "10s",
       points: 60,
     });
-    series.seed(past.columns.t, past.columns.mean);
+    series.seed(past.columns);
     invalidate();
   } catch {
     // A sparkline without a past is still a sparkline; what fails for everybody is said elsewhere.

@@ -28,6 +28,8 @@ function sentence(line: Line): { title: string; text: string } | null {
       const shown = line.shownFrom ? ` What you see is from ${clockTime(line.shownFrom)}.` : "";
       return { title: "Disconnected.", text: `${next}${shown}` };
     }
+    case "catching-up":
+      return { title: "Catching up.", text: "The API has just started and reads the log; live rows follow." };
     case "stalled":
       return {
         title: "Stale.",

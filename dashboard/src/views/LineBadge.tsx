@@ -4,6 +4,7 @@ import type { Line } from "../state/line";
 const WORD: Record<Line["kind"], string> = {
   connecting: "Connecting",
   live: "Live",
+  "catching-up": "Catching up",
   stalled: "Stale",
   silent: "Stale",
   disconnected: "Disconnected",

@@ -7,7 +7,7 @@ import { describe, formatText, formatValue, type Metric } from "../format/units"
 import { POINTS, RANGES } from "../state/ranges";
 import { clock } from "../state/session";
 import { type Range, useUi } from "../state/ui";
-import { fetchSeries } from "../wire/rest";
+import { ApiError, fetchSeries } from "../wire/rest";
 import type { LiveDevice, Series } from "../wire/store";
 import type { Series as History } from "../wire/types";
 
@@ -32,6 +32,11 @@ export function MetricCard({ series, device, range }: Props) {
     readout.current.innerHTML = "";
     readout.current.append(...parts(metric, hover.current, stats.current, RANGES[range].ms));
   };
+  // A metric that the store has not heard of yet has no past: that is no failure.
+  const failed =
+    history.error && !(history.error instanceof ApiError && history.error.status === 404)
+      ? history.error
+      : null;
   const head = range === "live" || range === "15m" || range === "1h";
   return (
     <article className="card metric" data-metric={series.metric} aria-label={metric.label}>
@@ -57,7 +62,7 @@ export function MetricCard({ series, device, range }: Props) {
           if (!hover.current) say();
         }}
       />
-      {history.isError && <p className="fine failed">The past did not come: {history.error.message}</p>}
+      {failed && <p className="fine failed">The past did not come: {failed.message}</p>}
       {history.isSuccess && history.data.columns.t.length === 0 && !head && (
         <p className="fine overlay">Nothing recorded in {RANGES[range].says}.</p>
       )}

@@ -4,7 +4,7 @@ import { paletteVersion } from "../charts/palette";
 import { drawSparkline } from "../charts/sparkline";
 import { clockTime } from "../format/time";
 import { formatCompact, formatCount, formatDelay } from "../format/units";
-import { useSecond } from "../state/hooks";
+import { useLine } from "../state/hooks";
 import { clock, delay, pace, store } from "../state/session";
 import { useUi } from "../state/ui";
 import { ChevronIcon } from "./Icons";
@@ -12,17 +12,19 @@ import { ChevronIcon } from "./Icons";
 /** How the line does: what comes in, how late it is on this screen, what waits, what was refused. */
 export function StatusBar() {
   const status = useUi((ui) => ui.status);
-  useSecond();
+  const line = useLine();
   const now = clock.now();
   const shown = delay.percentiles([0.5, 0.99], now);
   const server = status?.delay_ms;
   const [p50, p99] = shown.n ? shown.values : [server?.p50 ?? null, server?.p99 ?? null];
   const lag = Object.entries(status?.lag ?? {});
-  const waiting = lag.reduce((sum, [, n]) => sum + (n ?? 0), 0);
+  const known = lag.filter(([, n]) => n !== null);
+  const waiting = known.reduce((sum, [, n]) => sum + (n ?? 0), 0);
+  const much = Math.max(5_000, 30 * (status?.readings_per_s ?? 0));
   const dead = Object.entries(status?.dead_letters ?? {}).sort((a, b) => b[1] - a[1]);
   const refused = dead.reduce((sum, [, n]) => sum + n, 0);
   return (
-    <section className="status" aria-label="State of the line">
+    <section className={`status ${line.kind === "disconnected" ? "old" : ""}`} aria-label="State of the line">
       <Stat label="Readings" spark={1}>
         {status ? <Value text={formatCompact(status.readings_per_s)} unit="/s" /> : <Value />}
       </Stat>
@@ -32,8 +34,8 @@ export function StatusBar() {
       <Stat label="Delay" note="p99">
         <Delayed ms={p99} />
       </Stat>
-      <Stat label="Lag" tone={waiting > 5_000 ? "warn" : undefined} detail={<LagDetail lag={lag} />}>
-        {status ? <Value text={formatCompact(waiting)} unit="records" /> : <Value />}
+      <Stat label="Lag" tone={waiting > much ? "warn" : undefined} detail={<LagDetail lag={lag} />}>
+        {known.length ? <Value text={formatCompact(waiting)} unit="records" /> : <Value />}
       </Stat>
       <Stat label="Dead letters" tone={refused ? "warn" : undefined} detail={<DeadDetail dead={dead} />}>
         {status ? <Value text={formatCompact(refused)} /> : <Value />}
@@ -210,7 +212,10 @@ function LagDetail({ lag }: { lag: [string, number | null][] }) {
         </tbody>
       </table>
       {!lag.length && <p className="fine">Not known yet.</p>}
-      <p className="fine">How many records each reader has still before it in Kafka.</p>
+      <p className="fine">
+        Records in Kafka that each reader has not yet confirmed. The job confirms at its checkpoints, some
+        seconds apart: what it has done since counts as waiting.
+      </p>
     </>
   );
 }
@@ -224,7 +229,7 @@ function DeadDetail({ dead }: { dead: [string, number][] }) {
           <tbody>
             {dead.map(([reason, n]) => (
               <tr key={reason}>
-                <th scope="row">{reason.replaceAll("_", " ")}</th>
+                <th scope="row">{reason.replace(/[-_]/g, " ")}</th>
                 <td>{formatCount(n)}</td>
               </tr>
             ))}

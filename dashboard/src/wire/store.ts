@@ -1,5 +1,5 @@
 import { Columns } from "./columns";
-import type { DeviceSummary, LatestValue, RowColumns, RowsFrame } from "./types";
+import type { DeviceSummary, LatestValue, RowColumns, RowsFrame, SeriesColumns } from "./types";
 
 /** A fleet row shows the last two minutes; an open device keeps more. One sample a second is enough for the eye. */
 const TRACE_SAMPLES = 128;
@@ -7,6 +7,9 @@ const TRACE_OPEN = 512;
 const PANES_OPEN = 512;
 const SAMPLE_MS = 900;
 const SKEWS = 32;
+
+/** A typed array would make zero of null. */
+const number = (value: number | null | undefined): number => value ?? Number.NaN;
 
 /** Columns of `Series.panes`. */
 export const PANE = { t: 0, count: 1, mean: 2, min: 3, max: 4, last: 5 } as const;
@@ -42,46 +45,42 @@ export class Series {
   }
 
   apply(row: LatestValue): void {
-    this.panes?.upsert([row.pane, row.count, row.mean, row.min, row.max, row.last]);
+    const [mean, min, max, last] = [number(row.mean), number(row.min), number(row.max), number(row.last)];
+    this.panes?.upsert([row.pane, row.count, mean, min, max, last]);
     this.version += 1;
     if (row.received && row.received > this.received) this.received = row.received;
     // An older pane was amended: charts redraw, the latest value stays what it is.
     if (row.pane < this.pane) return;
     this.pane = row.pane;
     this.count = row.count;
-    this.mean = row.mean;
-    this.min = row.min;
-    this.max = row.max;
-    this.last = row.last;
+    this.mean = mean;
+    this.min = min;
+    this.max = max;
+    this.last = last;
     this.lastMs = row.last_ms;
-    this.sample(row.last_ms, row.last);
+    if (Number.isFinite(last)) this.sample(row.last_ms, last);
   }
 
   /** Rows of the past, from the store: they fill in, and never replace a row that knows more readings. */
-  fill(columns: Record<"t" | "count" | "min" | "max" | "mean" | "last", number[]>): void {
+  fill(columns: SeriesColumns): void {
     const panes = this.open();
     columns.t.forEach((t, i) => {
       const index = panes.search(t);
       const known = panes.at(PANE.t, index) === t ? panes.at(PANE.count, index) : -1;
-      if ((columns.count[i] as number) <= known) return;
-      panes.upsert([
-        t,
-        columns.count[i],
-        columns.mean[i],
-        columns.min[i],
-        columns.max[i],
-        columns.last[i],
-      ] as number[]);
+      const count = columns.count[i] as number;
+      if (count <= known) return;
+      const [mean, min] = [number(columns.mean[i]), number(columns.min[i])];
+      panes.upsert([t, count, mean, min, number(columns.max[i]), number(columns.last[i])]);
     });
     this.version += 1;
   }
 
   /** Puts means of past panes before the first live sample, so that a sparkline does not start from nothing. */
-  seed(t: number[], mean: number[]): void {
+  seed({ t, mean }: SeriesColumns): void {
     const first = this.trace.length ? this.trace.at(0, 0) : Number.POSITIVE_INFINITY;
     t.forEach((pane, i) => {
       const middle = pane + 5_000;
-      if (middle < first) this.trace.upsert([middle, mean[i] as number]);
+      if (middle < first && mean[i] !== null) this.trace.upsert([middle, mean[i] as number]);
     });
     this.version += 1;
   }
@@ -215,13 +214,13 @@ export class LiveStore {
         if (received > device.received) device.addSkew(received - lastMs);
       }
       series.apply({
-        last: c.last[i] as number,
+        last: c.last[i] ?? null,
         last_ms: lastMs,
         pane: c.pane[i] as number,
         count: c.count[i] as number,
-        min: c.min[i] as number,
-        max: c.max[i] as number,
-        mean: c.mean[i] as number,
+        min: c.min[i] ?? null,
+        max: c.max[i] ?? null,
+        mean: c.mean[i] ?? null,
         received,
       });
       if (received > device.received) device.received = received;

@@ -1,13 +1,16 @@
 /** The shapes that cross the wire, as the API documents them. Times are UTC epoch milliseconds. */
 
+/** The API sends null where a value is no finite number. */
+type Finite = number | null;
+
 export interface LatestValue {
-  last: number;
+  last: Finite;
   last_ms: number;
   pane: number;
   count: number;
-  min: number;
-  max: number;
-  mean: number;
+  min: Finite;
+  max: Finite;
+  mean: Finite;
   as_of?: number;
   received?: number;
 }
@@ -30,6 +33,9 @@ export interface DevicePage {
 
 export type Level = "10s" | "1m" | "1h" | "1d";
 
+export type SeriesColumns = Record<"t" | "count", number[]> &
+  Record<"min" | "max" | "mean" | "last", Finite[]>;
+
 export interface Series {
   tenant: string;
   device: string;
@@ -38,7 +44,7 @@ export interface Series {
   from: number;
   to: number;
   final_before: number | null;
-  columns: Record<"t" | "count" | "min" | "max" | "mean" | "last", number[]>;
+  columns: SeriesColumns;
 }
 
 /** Rows of `processed-data` as columns: the newest state of each (device, metric, pane) that changed. */
@@ -47,10 +53,10 @@ export interface RowColumns {
   metric: string[];
   pane: number[];
   count: number[];
-  min: number[];
-  max: number[];
-  mean: number[];
-  last: number[];
+  min: Finite[];
+  max: Finite[];
+  mean: Finite[];
+  last: Finite[];
   last_ms: number[];
   received: number[];
 }
@@ -67,6 +73,8 @@ export interface RowsFrame {
 export interface StatusFrame {
   type: "status";
   sent: number;
+  /** False while the API still catches up with the log after its start. */
+  ready?: boolean;
   readings_per_s: number;
   delay_ms: { p50: number | null; p99: number | null };
   lag: Record<string, number | null>;
