@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ def options(settings: JobSettings) -> dict[str, str]:
 
 def open_tables(given: Mapping[str, str]) -> Any:
     """A streaming TableEnvironment with the options `given`. Starts a JVM if there is none."""
+    # Else PyFlink imports Beam here (seconds) for a worker in this process, even when the job goes to a cluster.
+    os.environ.setdefault("_python_worker_execution_mode", "process")
     from pyflink.common import Configuration
     from pyflink.table import EnvironmentSettings, TableEnvironment
 

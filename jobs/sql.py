@@ -14,6 +14,9 @@ from headwater.model import topics
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings
 
+LARGEST = "1e150"
+"""Largest value of a reading, either sign: the squares of a whole pane of them still add up to a number."""
+
 COLUMNS_CHECKED = 8
 """Metrics of a pack that are checked one by one; with more of them a pack is checked as text, which costs more."""
 
@@ -82,6 +85,6 @@ def ragged() -> str:
         checks.append(
             f"cardinality({columns}) >= {i} and (cardinality({one}) <> cardinality(`at`)"
             f" or array_contains({one}, cast(null as double))"
-            f" or not array_max({one}) <= 1.7976931348623157e308 or not array_min({one}) >= -1.7976931348623157e308)"
+            f" or not array_max({one}) <= {LARGEST} or not array_min({one}) >= -{LARGEST})"
         )
     return "\n            or ".join(checks)

@@ -22,6 +22,9 @@ select
         ',"pane":', coalesce(cast(pane as string), 'null'),
         ',"at":', coalesce(json_string(`at`), 'null'),
         ',"metrics":', coalesce(json_string(metrics), 'null'),
+        ',"texts":', coalesce(json_string(texts), 'null'),
+        ',"flags":', coalesce(json_string(flags), 'null'),
+        ',"received":', cast(received as string),
         '}'
     )) as payload,
     to_timestamp_ltz(log_time, 3) as stamp

@@ -1,5 +1,5 @@
 -- Packs as the doors write them. Elements of the arrays stay nullable: an array of not null elements answers -1
--- beyond its end, which the generated sums would count. Texts and flags are not read: nothing is aggregated of them.
+-- beyond its end, which the generated sums would count. Nothing is aggregated of texts and flags.
 create temporary table raw_sensor_data (
     v int,
     tenant string,
@@ -7,6 +7,8 @@ create temporary table raw_sensor_data (
     pane bigint,
     `at` array<int>,
     metrics map<string, array<double>>,
+    texts map<string, array<string>>,
+    flags map<string, array<boolean>>,
     received bigint,
     log_partition int metadata from 'partition' virtual,
     log_offset bigint metadata from 'offset' virtual,

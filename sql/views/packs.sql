@@ -8,6 +8,8 @@ select
     pane,
     `at`,
     metrics,
+    texts,
+    flags,
     coalesce(received, 0) as received,
     log_partition,
     log_offset,
@@ -29,6 +31,8 @@ select
             or `at`[cardinality(`at`)] not between `at`[1] and 9999
             or bitmap_to_array(bitmap_build(`at`)) <> `at`
             then 'expected at strictly ascending, each in [0, 10000)'
+        when metrics is null and texts is null and flags is null
+            then 'expected metrics, texts or flags'
         when ${ragged}
             then 'expected as many numbers in each metric as offsets in at'
     end as flaw

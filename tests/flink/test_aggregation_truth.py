@@ -1,0 +1,164 @@
+"""Random logs through the real SQL: the same rows as the plain reference, live, replayed, and after a restart."""
+
+import time
+from collections import defaultdict
+
+import pytest
+
+from headwater.model.pack import PANE_MS, Aggregate
+from headwater.truth.logs import LogShape, random_log
+from headwater.truth.reference import Key, Record, Reference, compare
+from jobs import sql
+from tests.flink.harness import HORIZON_MS, Lab, by_version, savepoint, wait_until
+
+SEEDS = range(1, 21)
+
+
+def joined(logs: list[list[Record]]) -> list[Record]:
+    """Several logs in one, by log time, with offsets as Kafka will give them."""
+    offsets: dict[int, int] = {}
+    result = []
+    for record in sorted((one for log in logs for one in log), key=lambda record: record.log_time):
+        offset = offsets.get(record.partition, 0)
+        offsets[record.partition] = offset + 1
+        result.append(record._replace(offset=offset))
+    return result
+
+
+def shape(seed: int) -> LogShape:
+    return LogShape(tenant=f"s{seed:02d}", devices=3, seconds=45, hz=(1.0, 3.0, 9.0)[seed % 3], horizon_ms=HORIZON_MS)
+
+
+def folded(log: list[Record]) -> Reference:
+    reference = Reference(HORIZON_MS)
+    for record in log:
+        reference.take(record)
+    return reference
+
+
+@pytest.fixture(scope="module")
+def log() -> list[Record]:
+    return joined([random_log(seed, shape(seed), with_pulses=seed == 1) for seed in SEEDS])
+
+
+@pytest.fixture(scope="module")
+def reference(log: list[Record]) -> Reference:
+    return folded(log)
+
+
+def assert_rows(expected: dict[Key, Aggregate], got: dict[Key, Aggregate]) -> None:
+    missing, extra, different = compare(expected, got)
+    counts = f"{len(missing)} missing, {len(extra)} extra, {len(different)} different of {len(expected)}"
+    assert (missing[:3], extra[:3], different[:3]) == ([], [], []), counts
+
+
+def assert_prefix_states(log: list[Record], upserts: list[Aggregate]) -> None:
+    """Every row on the way is a state of the log, and its version never falls.
+
+    Where packs of two metric sets feed one series, their packs may overtake each other on the way to the row: such a
+    row is held to its bounds alone.
+    """
+    reference = Reference(HORIZON_MS)
+    states: dict[Key, dict[int, Aggregate]] = defaultdict(dict)
+    sets: dict[Key, set[tuple[str, ...]]] = defaultdict(set)
+    for record in log:
+        for row in reference.take(record):
+            states[row.key][row.count + row.dup] = row
+            sets[row.key].add(tuple(record.pack.metrics))
+    final, newest, exact = reference.rows(), defaultdict(int), 0
+    for row in upserts:
+        assert newest[row.key] <= row.count <= final[row.key].count
+        newest[row.key] = row.count
+        if len(sets[row.key]) == 1:
+            exact += 1
+            assert_rows({row.key: states[row.key][row.count + row.dup]}, {row.key: row})
+    assert exact > len(upserts) / 10
+
+
+def partial_overlaps(log: list[Record]) -> int:
+    """Packs of which some stamps are known and some are not."""
+    known: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    found = 0
+    for record in log:
+        pack = record.pack
+        if record.log_time <= pack.pane + PANE_MS + HORIZON_MS:
+            seen = known[pack.tenant, pack.device, *pack.metrics, str(pack.pane)]
+            found += 0 < len(seen.intersection(pack.at)) < len(pack.at)
+            seen.update(pack.at)
+    return found
+
+
+def test_the_logs_hold_every_trap(log, reference):
+    rows = reference.rows().values()
+    assert sum(row.count for row in rows) > 5_000
+    assert sum(row.dup for row in rows) > 1_000
+    assert len(reference.corrections) > 50
+    assert partial_overlaps(log) > 50
+    edge = [record.log_time - record.pack.pane - PANE_MS - HORIZON_MS for record in log]
+    assert {-1, 0, 1} <= set(edge)
+
+
+def test_a_replay_gives_the_rows_of_the_reference(lab: Lab, log, reference):
+    prefix = lab.make_topics("replay")
+    lab.produce(prefix, log)
+    lab.run_bounded(prefix, lab.settings())
+    upserts = lab.upserts(prefix)
+    assert_rows(reference.rows(), by_version(upserts))
+    assert_prefix_states(log, upserts)
+    assert lab.corrections(prefix) == sorted(reference.corrections, key=lambda one: (one.partition, one.offset))
+
+
+def test_live_gives_the_rows_of_the_reference_and_every_row_on_the_way_is_a_state_of_the_log(lab: Lab, log, reference):
+    prefix = lab.make_topics("live")
+    job = lab.start(prefix, lab.settings(mini_batch_ms=50))
+    for begin in range(0, len(log), 200):
+        lab.produce(prefix, log[begin : begin + 200])
+        time.sleep(0.1)
+    expected = reference.rows()
+    wait_until(lambda: not any(compare(expected, by_version(lab.upserts(prefix)))), "the rows of the reference")
+    job.cancel().result()
+    upserts = lab.upserts(prefix)
+    assert len(upserts) > 1.2 * len(expected), "rows are to be published more than once"
+    assert_rows(expected, by_version(upserts))
+    assert_prefix_states(log, upserts)
+    assert lab.corrections(prefix) == sorted(reference.corrections, key=lambda one: (one.partition, one.offset))
+
+
+def test_a_restart_from_an_older_savepoint_gives_the_same_rows_on_rocksdb(lab: Lab, log, reference, tmp_path):
+    prefix, half = lab.make_topics("restart"), len(log) // 2
+    rocksdb = {"state__backend__type": "rocksdb", "execution__checkpointing__incremental": "true"}
+    job = lab.start(prefix, lab.settings(), **rocksdb)
+    lab.produce(prefix, log[:half])
+    wait_until(lambda: len(lab.upserts(prefix)) > 100, "rows of the first half")
+    begun = savepoint(job, tmp_path)
+    passed = len(lab.upserts(prefix))
+    lab.produce(prefix, log[half : half + half // 2])
+    wait_until(lambda: len(lab.upserts(prefix)) > passed + 50, "rows past the savepoint")
+    job.cancel().result()
+    lab.produce(prefix, log[half + half // 2 :])
+    again = lab.start(prefix, lab.settings(), execution__state_recovery__path=begun, **rocksdb)
+    expected = reference.rows()
+    wait_until(lambda: not any(compare(expected, by_version(lab.upserts(prefix)))), "the rows of the reference")
+    again.cancel().result()
+    assert_rows(expected, by_version(lab.upserts(prefix)))
+    repeated = lab.corrections(prefix)
+    assert {(one.partition, one.offset) for one in repeated} == {
+        (one.partition, one.offset) for one in reference.corrections
+    }
+
+
+def test_without_the_mask_the_rows_differ(lab: Lab, monkeypatch):
+    # The control: it shows that the comparison sees a wrong "first" in packs that overlap in part.
+    complete = sql.values
+
+    def unmasked(settings, log):
+        terms = range(1, settings.pack_cap + 1)
+        return {**complete(settings, log), "masked": ", ".join(f"m.vs[{i}]" for i in terms)}
+
+    monkeypatch.setattr(sql, "values", unmasked)
+    log = joined([random_log(seed, shape(seed)) for seed in (1, 2, 4)])
+    prefix = lab.make_topics("control")
+    lab.produce(prefix, log)
+    lab.run_bounded(prefix, lab.settings())
+    _, _, different = compare(folded(log).rows(), by_version(lab.upserts(prefix)))
+    assert len(different) > 10
