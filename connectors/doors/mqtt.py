@@ -97,7 +97,7 @@ class Bridge:
             CallbackAPIVersion.VERSION2, settings.bridge_session, protocol=paho.MQTTv5, manual_ack=True
         )
         client.username_pw_set(settings.bridge_user, settings.bridge_password.get_secret_value())
-        client.reconnect_delay_set(1, 5)
+        client.reconnect_delay_set(1, 2)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message

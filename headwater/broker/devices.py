@@ -42,6 +42,7 @@ class DeviceTable:
         self._file = file
         self._on_withdrawn = on_withdrawn
         self._known: dict[Key, str] = _read(file)
+        self._looked_up: dict[Key, str] = {}
         self._healthy = False
         self._asking = threading.Lock()
         self._asker: psycopg.Connection[Any] | None = None
@@ -69,7 +70,10 @@ class DeviceTable:
             return Answer.WRONG if known is not None else Answer.UNKNOWABLE
         if found is None or found.revoked:
             return Answer.WRONG
-        return Answer.GOOD if hmac.compare_digest(found.token_sha256, digest) else Answer.WRONG
+        if not hmac.compare_digest(found.token_sha256, digest):
+            return Answer.WRONG
+        self._looked_up[tenant, device] = digest
+        return Answer.GOOD
 
     def _ask(self, tenant: str, device: str) -> registry.Device | None:
         if not self._healthy:
@@ -92,7 +96,8 @@ class DeviceTable:
         while not self._stopping.is_set():
             try:
                 conn = conn if conn is not None and not conn.closed else self._connect()
-                self._take(registry.live_tokens(conn))
+                looked_up = dict(self._looked_up)
+                self._take(registry.live_tokens(conn), looked_up)
                 if not self._healthy:
                     _log.info("device table read", devices=len(self._known))
                 self._healthy = True
@@ -106,12 +111,14 @@ class DeviceTable:
         if conn is not None:
             conn.close()
 
-    def _take(self, fresh: dict[Key, str]) -> None:
-        before = self._known
-        if fresh == before:
-            return
-        self._known = fresh
-        _write(self._file, fresh)
+    def _take(self, fresh: dict[Key, str], looked_up: dict[Key, str]) -> None:
+        """Replaces what is known. `looked_up` are those let in by a look-up before `fresh` was read."""
+        for key in looked_up:
+            self._looked_up.pop(key, None)
+        before = self._known | looked_up
+        if fresh != self._known:
+            self._known = fresh
+            _write(self._file, fresh)
         withdrawn = {key for key, digest in before.items() if fresh.get(key) != digest}
         if withdrawn:
             self._on_withdrawn(withdrawn)

@@ -1,0 +1,92 @@
+"""Before the broker would have to drop what it has acknowledged, it refuses publishers."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from headwater.stack import jars
+from headwater.stack import kafka as kafka_server
+from headwater.stack.foreground import running
+from headwater.stack.state import State
+from tests.integration.mqtt_line import Client, Line, eventually, line, readings
+
+QUOTA = "Quota exceeded"
+
+
+def fill(client: Client, up: Line) -> None:
+    """Publishes until the broker sends the device away."""
+    device = client.user.split("/")[1]
+    stamp = time.time_ns() // 1_000_000 - 600_000
+    until = time.monotonic() + 60
+    while not client.farewells and time.monotonic() < until:
+        stamp += 1
+        client.publish(orjson.dumps({"ts": stamp, "values": {"n": stamp}}), (device, "n", stamp))
+    assert client.farewells, f"never sent away; queued {up.metric('headwater_broker_queued')}"
+    assert client.farewells[0] == QUOTA
+
+
+def assert_refused_then_all_delivered(up: Line, client: Client, recover) -> None:
+    eventually(lambda: QUOTA in client.refusals, "its CONNECT is refused")
+    acknowledged = set(client.acknowledged)
+    assert acknowledged
+    assert up.metric("headwater_broker_open") == 0
+    recover()
+    up.wait_open()
+    eventually(lambda: client.connected, "it is let in again")
+    eventually(lambda: not client.unacknowledged(), "the rest is acknowledged")
+    client.close()
+    wanted = acknowledged | client.acknowledged
+    up.packs(lambda packs: wanted <= readings(packs).keys())
+    assert up.metric("headwater_broker_dropped") == 0
+
+
+@pytest.fixture
+def own_kafka(tmp_path, stack_state) -> Iterator:
+    """A Kafka of this test alone: (bootstrap servers, process)."""
+    state = State.open(tmp_path / "kafka", {"HEADWATER_PORTS": "free"})
+    jars.ensure(state.folder, "kafka")
+    kafka_server.prepare(state)
+    with running(kafka_server.program(state), state.folder / "logs") as process:
+        yield state.url("kafka"), process
+
+
+def test_a_full_queue_refuses_publishers_while_kafka_stands_still(tmp_path, own_kafka, postgres):
+    bootstrap, process = own_kafka
+    with line(tmp_path / "line", bootstrap, postgres, broker_queue_limit="1500", bridge_receive_max="200") as up:
+        up.up()
+        client = up.device("pressing")
+        process.send_signal(signal.SIGSTOP)
+        try:
+            fill(client, up)
+        finally:
+            resume = lambda: process.send_signal(signal.SIGCONT)  # noqa: E731
+            if not client.farewells:
+                resume()
+        assert_refused_then_all_delivered(up, client, resume)
+
+
+def test_a_full_queue_refuses_publishers_while_the_bridge_is_away(tmp_path, kafka, postgres):
+    with line(tmp_path / "line", kafka, postgres, broker_queue_limit="500") as up:
+        up.up()
+        client = up.device("pressing")
+        up.kill("bridge")
+        fill(client, up)
+        assert_refused_then_all_delivered(up, client, lambda: up.start("bridge"))
+
+
+def test_a_bridge_that_is_away_for_long_refuses_publishers(tmp_path, kafka, postgres):
+    with line(tmp_path / "line", kafka, postgres, broker_bridge_away_ms="1500") as up:
+        up.up()
+        client = up.device("patient")
+        client.publish(orjson.dumps({"ts": time.time_ns() // 1_000_000, "values": {"n": 1}}), None)
+        up.kill("bridge")
+        eventually(lambda: client.farewells, "it is sent away")
+        assert client.farewells[0] == QUOTA
+        eventually(lambda: QUOTA in client.refusals, "its CONNECT is refused")
+        up.start("bridge")
+        eventually(lambda: client.connected, "it is let in again")
+        assert up.metric("headwater_broker_dropped") == 0
+        client.close()
