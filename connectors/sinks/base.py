@@ -88,6 +88,8 @@ class Sink(ABC):
         self.pending = Batch()
         self.refuse: Refusal = lambda _rows, _why: None
         """Called with rows that the store can never take, and why. The runner makes dead letters of them."""
+        self.log_id = ""
+        """Identity of the log that is read, as Kafka gives it; positions of another log do not count."""
         self._flushed_at = 0.0
 
     @abstractmethod

@@ -14,22 +14,20 @@ from typing import Any
 
 import stamina
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from connectors.sinks.base import Sink
 from connectors.sinks.letters import Letters
 from connectors.sinks.log import configure_log
+from connectors.sinks.positions import Positions, log_id
 from headwater.model import codec
 from headwater.model.errors import BadRecord
 from headwater.model.pack import PANE_MS, Aggregate
 from headwater.model.settings import SinkSettings
-from headwater.model.topics import PROCESSED
 
 _LEAST_POLL_S, _MOST_POLL_S = 0.02, 0.2
 _BATCH = 2_000
-_ASK_S = 10.0
 _REPORT_S = 30.0
-_REFILL_MS = 15 * 60_000
 _INT4 = 2**31
 _INT8 = 2**63
 _LAST_PANE = (
@@ -75,10 +73,12 @@ class Runner:
             }
         )
         try:
-            consumer.assign(self._start(consumer))
-            for _ in self._pump(consumer, stop):
+            self._sink.log_id = log_id(self._settings.kafka)
+            positions = Positions(consumer, self._sink)
+            consumer.assign(positions.start())
+            for _ in self._pump(consumer, positions, stop):
                 flushes += 1
-            self._close(consumer)
+            self._close(positions)
         except self._outages as error:
             self._log.warning("sink.outage", error=str(error).strip(), kind=type(error).__name__, flushes=flushes)
             if not flushes and not stop.is_set():
@@ -87,29 +87,26 @@ class Runner:
             self._sink.reset()
             consumer.close()
 
-    def _pump(self, consumer: Any, stop: threading.Event) -> Iterator[None]:
+    def _pump(self, consumer: Any, positions: Positions, stop: threading.Event) -> Iterator[None]:
         """The loop; yields after each flush."""
         while not stop.is_set():
             messages = consumer.consume(num_messages=_BATCH, timeout=self._poll_s)
             if messages:
-                rows, positions = self._decode(messages)
+                rows, read = self._decode(messages)
                 self._letters.flush()
-                self._sink.write(rows, positions)
+                self._sink.write(rows, read)
             if self._sink.due():
-                self._flush(consumer)
+                taken = dict(self._sink.pending.positions)
+                self._sink.flush()
+                positions.flushed(taken)
                 yield
             self._sink.upkeep()
             self._report()
 
-    def _flush(self, consumer: Any) -> None:
-        positions = dict(self._sink.pending.positions)
-        self._sink.flush()
-        if not self._sink.keeps_positions and positions:
-            consumer.commit(offsets=[_at(*position) for position in positions.items()], asynchronous=False)
-
-    def _close(self, consumer: Any) -> None:
-        self._flush(consumer)
+    def _close(self, positions: Positions) -> None:
+        taken = dict(self._sink.pending.positions)
         self._sink.close()
+        positions.flushed(taken, last=True)
         self._log.info("sink.closed", rows=self.rows)
 
     def _decode(self, messages: list[Any]) -> tuple[list[Aggregate], dict[int, int]]:
@@ -135,57 +132,10 @@ class Runner:
         self.rows += len(rows)
         return rows, positions
 
-    def _start(self, consumer: Any) -> list[TopicPartition]:
-        """Where to read on, in every partition. Offsets that the log does not have are replaced, with a warning."""
-        stored = self._sink.positions()
-        partitions = _partitions(consumer)
-        asked = [TopicPartition(PROCESSED.name, partition) for partition in partitions]
-        if not self._sink.holds_data():
-            self._log.warning("sink.empty-store", detail="it holds no data: reading the last 15 minutes again")
-            since = time.time_ns() // 1_000_000 - _REFILL_MS
-            found = consumer.offsets_for_times([_at(partition, since) for partition in partitions], timeout=_ASK_S)
-            stored = {at.partition: at.offset for at in found if at.offset >= 0}
-            ends = {partition: self._ends(consumer, partition)[1] for partition in partitions}
-            stored = {**ends, **stored}
-        elif not self._sink.keeps_positions:
-            stored = {at.partition: at.offset for at in consumer.committed(asked, timeout=_ASK_S) if at.offset >= 0}
-        start = [self._within_the_log(consumer, partition, stored.get(partition)) for partition in partitions]
-        self._log.info("sink.start", positions={at.partition: at.offset for at in start})
-        return start
-
-    def _within_the_log(self, consumer: Any, partition: int, offset: int | None) -> TopicPartition:
-        if offset is None:
-            return _at(partition, OFFSET_BEGINNING)
-        first, end = self._ends(consumer, partition)
-        if first <= offset <= end:
-            return _at(partition, offset)
-        self._log.warning(
-            "sink.position-out-of-range",
-            partition=partition,
-            detail=f"expected an offset from {first} to {end}, got {offset}: the topic was reset or its retention is "
-            f"past. Reading from {first}; rows that the log no longer has are not in the store",
-        )
-        return _at(partition, first)
-
-    def _ends(self, consumer: Any, partition: int) -> tuple[int, int]:
-        first, end = consumer.get_watermark_offsets(TopicPartition(PROCESSED.name, partition), timeout=_ASK_S)
-        return int(first), int(end)
-
     def _report(self) -> None:
         if time.monotonic() - self._reported >= _REPORT_S:
             self._reported = time.monotonic()
             self._log.info("sink.progress", rows=self.rows, dead_letters=self._letters.count)
-
-
-def _at(partition: int, offset: int) -> TopicPartition:
-    return TopicPartition(PROCESSED.name, partition, offset)
-
-
-def _partitions(consumer: Any) -> list[int]:
-    topic = consumer.list_topics(PROCESSED.name, timeout=_ASK_S).topics.get(PROCESSED.name)
-    if topic is None or topic.error is not None or not topic.partitions:
-        raise KafkaException(f"expected the topic {PROCESSED.name}, which is not there: create the topics first")
-    return sorted(topic.partitions)
 
 
 def _raise_if_it_matters(error: Any) -> None:

@@ -51,11 +51,20 @@ class PostgresSink(Sink):
         self._log = structlog.get_logger(__name__)
 
     def positions(self) -> dict[int, int]:
-        """What `sink_offset` holds."""
-        rows = self._connection().execute(
-            'select partition, "offset" from sink_offset where sink = $1 and topic = $2', [self.name, PROCESSED.name]
+        """What `sink_offset` holds for this very log."""
+        held = self._connection().execute(
+            'select partition, "offset", log_id from sink_offset where sink = $1 and topic = $2',
+            [self.name, PROCESSED.name],
         )
-        return dict(rows.fetchall())
+        rows = held.fetchall()
+        others = sorted({log for _, _, log in rows} - {"", self.log_id})
+        if others and self.log_id:
+            self._log.warning(
+                "sink.another-log",
+                detail=f"expected positions of {PROCESSED.name} with the topic id {self.log_id}, got {others}: "
+                "the topic was made anew or Kafka was replaced. Reading it from its beginning",
+            )
+        return {partition: offset for partition, offset, log in rows if log in ("", self.log_id) or not self.log_id}
 
     def store(self, batch: Batch) -> None:
         """One transaction: rows by version, marks for the rollups, log times, positions."""
@@ -74,7 +83,7 @@ class PostgresSink(Sink):
             if batch.positions:
                 cursor.executemany(
                     self._offset,
-                    [(self.name, PROCESSED.name, *position) for position in sorted(batch.positions.items())],
+                    [(self.name, PROCESSED.name, *each, self.log_id) for each in sorted(batch.positions.items())],
                 )
         self.applied += counted[0] if counted else 0
 

@@ -18,7 +18,7 @@ from headwater.model.pack import DeadLetter
 from headwater.model.topics import DEAD_LETTER, PROCESSED
 from tests.integration.sinks import T0, PostgresStore, Store, ValkeyStore, create_topics, fresh_database, panes, row
 
-PATIENCE_S = 60
+PATIENCE_S = 90
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +117,10 @@ def test_killed_in_mid_stream_it_goes_on_where_the_store_stands(store: Store, st
     rows = partials(tenant)
     cut = len(rows) // 4
     for number in range(3):
+        before = store.rows(tenant)
         sink = start()
         produce(bootstrap, rows[number * cut : (number + 1) * cut])
-        until(lambda: bool(store.rows(tenant)), "the first rows")
+        until(lambda before=before: store.rows(tenant) != before, "some of the new rows")
         sink.end(signal.SIGKILL)
     produce(bootstrap, rows[3 * cut :])
     start()

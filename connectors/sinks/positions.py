@@ -1,0 +1,106 @@
+"""Where a sink reads on, and when it may say that it need not read that again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from connectors.sinks.base import Sink
+from headwater.model.topics import PROCESSED
+
+_ASK_S = 10.0
+_REFILL_MS = 15 * 60_000
+_COMMIT_S = 2.0
+
+
+class Positions:
+    """The positions of one session: found at its start, committed as it goes where the store does not keep them."""
+
+    def __init__(self, consumer: Any, sink: Sink) -> None:
+        self._consumer = consumer
+        self._sink = sink
+        self._flushed: dict[int, int] = {}
+        self._settled: dict[int, int] = {}
+        self._committed_at = time.monotonic()
+        self._log = structlog.get_logger(__name__).bind(sink=sink.name)
+
+    def start(self) -> list[TopicPartition]:
+        """Where to read on, in every partition. Offsets that the log does not have are replaced, with a warning.
+
+        Raises `KafkaException` while Kafka or the topic is not there, or an outage of the sink.
+        """
+        partitions = self._partitions()
+        stored = self._sink.positions()
+        if not self._sink.holds_data():
+            stored = self._recent(partitions)
+        elif not self._sink.keeps_positions:
+            asked = [_at(partition) for partition in partitions]
+            stored = {at.partition: at.offset for at in self._consumer.committed(asked, _ASK_S) if at.offset >= 0}
+        start = [self._within_the_log(partition, stored.get(partition)) for partition in partitions]
+        self._log.info("sink.start", positions={at.partition: at.offset for at in start})
+        return start
+
+    def flushed(self, positions: dict[int, int], last: bool = False) -> None:
+        """Note what the store has taken, and commit what it took two seconds ago or, with `last`, everything.
+
+        A store that syncs its disk once a second (Valkey) may lose what it took since: that must be read again.
+        """
+        if self._sink.keeps_positions:
+            return
+        self._flushed.update(positions)
+        if last:
+            self._commit(self._flushed)
+        elif time.monotonic() - self._committed_at >= _COMMIT_S:
+            self._commit(self._settled)
+            self._settled = dict(self._flushed)
+
+    def _commit(self, positions: dict[int, int]) -> None:
+        if positions:
+            self._consumer.commit(offsets=[_at(*each) for each in positions.items()], asynchronous=False)
+        self._committed_at = time.monotonic()
+
+    def _partitions(self) -> list[int]:
+        topic = self._consumer.list_topics(PROCESSED.name, timeout=_ASK_S).topics.get(PROCESSED.name)
+        if topic is None or topic.error is not None or not topic.partitions:
+            raise KafkaException(f"expected the topic {PROCESSED.name}, which is not there: create the topics first")
+        return sorted(topic.partitions)
+
+    def _recent(self, partitions: list[int]) -> dict[int, int]:
+        """What the log holds of the last 15 minutes: every device that is alive, without days of replay."""
+        self._log.warning("sink.empty-store", detail="it holds no data: reading the last 15 minutes again")
+        since = time.time_ns() // 1_000_000 - _REFILL_MS
+        found = self._consumer.offsets_for_times([_at(partition, since) for partition in partitions], _ASK_S)
+        return {at.partition: at.offset if at.offset >= 0 else self._ends(at.partition)[1] for at in found}
+
+    def _within_the_log(self, partition: int, offset: int | None) -> TopicPartition:
+        if offset is None:
+            return _at(partition, OFFSET_BEGINNING)
+        first, end = self._ends(partition)
+        if first <= offset <= end:
+            return _at(partition, offset)
+        self._log.warning(
+            "sink.position-out-of-range",
+            partition=partition,
+            detail=f"expected an offset from {first} to {end}, got {offset}: the topic was reset or its retention is "
+            f"past. Reading from {first}; rows that the log no longer has are not in the store",
+        )
+        return _at(partition, first)
+
+    def _ends(self, partition: int) -> tuple[int, int]:
+        first, end = self._consumer.get_watermark_offsets(_at(partition), timeout=_ASK_S)
+        return int(first), int(end)
+
+
+def log_id(bootstrap: str) -> str:
+    """The id of the topic, which no other of its name has. Raises `KafkaException` if it is not there."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    answer = admin.describe_topics(TopicCollection([PROCESSED.name]), request_timeout=_ASK_S)
+    return str(answer[PROCESSED.name].result().topic_id)
+
+
+def _at(partition: int, offset: int = OFFSET_BEGINNING) -> TopicPartition:
+    return TopicPartition(PROCESSED.name, partition, offset)
