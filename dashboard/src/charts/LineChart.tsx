@@ -1,11 +1,12 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { day, dayTime, shortTime } from "../format/time";
+import { dayTime, shortTime } from "../format/time";
 import { axisSplits, formatAxis, type Metric } from "../format/units";
 import type { Drawn, Stats } from "./chart-data";
 import { onFrame } from "./frames";
 import { getPalette, paletteVersion } from "./palette";
+import { timeLabels, timeSplits } from "./time-axis";
 
 /** One point under the cursor, or null when there is none. */
 export interface Hover {
@@ -53,14 +54,6 @@ function extreme(u: uPlot): number {
   return Math.max(Math.abs(min ?? 0), Math.abs(max ?? 0));
 }
 
-function xLabels(u: uPlot, splits: number[]): string[] {
-  const { min = 0, max = 0 } = u.scales.x ?? {};
-  const span = (max ?? 0) - (min ?? 0);
-  if (span > 3 * 86_400_000) return splits.map(day);
-  if (span > 20 * 3_600_000) return splits.map((t) => (shortTime(t) === "00:00" ? day(t) : shortTime(t)));
-  return splits.map(shortTime);
-}
-
 function options(props: Props, width: number, height: number, hover: (u: uPlot) => void): uPlot.Options {
   const none = { show: false };
   return {
@@ -90,10 +83,10 @@ function options(props: Props, width: number, height: number, hover: (u: uPlot) 
         font: FONT,
         size: 26,
         gap: 6,
-        space: 52,
+        splits: (u, _, low, high) => timeSplits(low, high, u.width / 62),
         grid: none,
         ticks: none,
-        values: xLabels,
+        values: (u, splits) => timeLabels(splits, (u.scales.x?.max ?? 0) - (u.scales.x?.min ?? 0)),
       },
       {
         stroke: () => getPalette().text,

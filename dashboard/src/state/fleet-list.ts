@@ -14,6 +14,12 @@ export interface Choice {
 const NUMERIC = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 const WORST: Record<Freshness, number> = { silent: 0, quiet: 1, never: 2, live: 3 };
 
+const compareKinds = (a: string | null, b: string | null) =>
+  Number(a === null) - Number(b === null) || NUMERIC.compare(a ?? "", b ?? "");
+
+/** Devices that spoke within the same five seconds count as equal, or the list would never rest. */
+const moment = (device: LiveDevice) => Math.floor(device.received / 5_000);
+
 /** The devices to show, in order. Every word of the search has to be in the name, the kind, or a metric. */
 export function choose(
   devices: Iterable<LiveDevice>,
@@ -30,8 +36,8 @@ export function choose(
   const byName = (a: LiveDevice, b: LiveDevice) => NUMERIC.compare(a.name, b.name);
   const by: Record<Sort, (a: LiveDevice, b: LiveDevice) => number> = {
     name: byName,
-    kind: (a, b) => NUMERIC.compare(a.kind ?? "~", b.kind ?? "~") || byName(a, b),
-    updated: (a, b) => Math.round((b.received - a.received) / 5_000) || byName(a, b),
+    kind: (a, b) => compareKinds(a.kind, b.kind) || byName(a, b),
+    updated: (a, b) => moment(b) - moment(a) || byName(a, b),
     quiet: (a, b) => WORST[freshness(a.received, now)] - WORST[freshness(b.received, now)] || byName(a, b),
   };
   const own = (device: LiveDevice) => (device.name === OWN_DEVICE ? 0 : 1);

@@ -15,22 +15,33 @@ const FIRST = [
   "voltage",
 ];
 
-function rank(name: string): number {
-  const at = FIRST.findIndex((word) => name.startsWith(word));
-  return at < 0 ? FIRST.length : at;
+interface Ranked {
+  name: string;
+  rank: number;
+  words: number;
 }
 
-/** Metrics in the order they are shown: a fleet row takes the first few, one of each sort before a second. */
+function ranked(name: string): Ranked {
+  const words = name.toLowerCase().split(/[^a-z0-9]+/);
+  const at = FIRST.findIndex((word) => words.includes(word));
+  return { name, rank: at < 0 ? FIRST.length : at, words: words.length };
+}
+
+/**
+ * Metrics in the order they are shown: a fleet row takes the first few, so one of each sort comes before a second,
+ * and the plain one ("cpu_percent") before its parts ("cpu_core_0_percent").
+ */
 export function inOrder(metrics: Iterable<string>): string[] {
-  const sorted = [...metrics].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+  const sorted = [...metrics]
+    .map(ranked)
+    .sort((a, b) => a.rank - b.rank || a.words - b.words || (a.name < b.name ? -1 : 1));
   const seen = new Set<number>();
   const heads: string[] = [];
   const rest: string[] = [];
-  for (const name of sorted) {
-    const at = rank(name);
-    if (at < FIRST.length && !seen.has(at)) heads.push(name);
+  for (const { name, rank } of sorted) {
+    if (rank < FIRST.length && !seen.has(rank)) heads.push(name);
     else rest.push(name);
-    seen.add(at);
+    seen.add(rank);
   }
   return [...heads, ...rest];
 }

@@ -156,6 +156,7 @@ function Dot({ device }: { device: LiveDevice }) {
       dot.current.className = `dot ${now}`;
       dot.current.title = SAID[now];
       text.current.textContent = SAID[now];
+      dot.current.closest("a")?.setAttribute("data-fresh", now);
     });
   }, [device]);
   return (

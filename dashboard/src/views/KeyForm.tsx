@@ -1,10 +1,12 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { changeKey } from "../state/session";
 import { getKey } from "../wire/key";
 
 /** The page without a key, or with a wrong one. */
 export function KeyForm({ detail }: { detail: string }) {
   const [key, setKey] = useState("");
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const had = getKey() !== "";
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -24,6 +26,7 @@ export function KeyForm({ detail }: { detail: string }) {
         <label htmlFor="key">Access key</label>
         <div className="row">
           <input
+            ref={field}
             id="key"
             name="key"
             type="password"
