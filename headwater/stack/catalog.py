@@ -136,7 +136,7 @@ def tasks(state: State, register: Register) -> list[Task]:
     return [
         *([] if "postgres" in state.external else own_postgres),
         Task(name="jars", run=fetch_jars, says="jars, checked against their sums"),
-        Task(name="page", run=lambda: page.build(state), says="the page"),
+        Task(name="page", run=lambda: page.build(state.folder), says="the page"),
         Task(name="code", run=lambda: submit.wheel(state).name, says="the wheel that jobs run from"),
         Task(name="topics", run=make_topics, depends=("kafka",), says="topics"),
         Task(name="tables", run=make_tables, depends=("postgres",), says="tables"),

@@ -32,7 +32,7 @@ class Program:
     stop_signal: str = "TERM"
     stop_wait_s: int = 15
     settle_s: int = 2
-    patience_s: int = 90
+    patience_s: int = 180
     user: str = ""
     folder: Path = field(default_factory=project_folder)
 
