@@ -13,7 +13,7 @@ SINKS = ("aggregates", "late_packs", "bad_records")
 
 
 def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
-    """Raw packs, without what was seen before, summed up by pane; late ones to corrections, broken ones to dead letters.
+    """Packs, less what was seen before, summed up by pane; late ones to corrections, broken ones to dead letters.
 
     `tables` is a TableEnvironment; returns the StatementSet, not yet running. At least once onto Kafka, and
     exactly once in effect: rows carry versions, corrections and dead letters the position of their record.

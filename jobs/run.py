@@ -21,6 +21,9 @@ from headwater.model.settings import JobSettings
 from jobs.environment import open_tables, options
 from jobs.sql import Log
 
+CLIENT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""The client's JVM plans one job and ends: the optimising compiler costs it twice the CPU (16 s against 7 s)."""
+
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line."""
@@ -47,6 +50,7 @@ def target(settings: JobSettings, local: bool) -> dict[str, str]:
         return {"execution.target": "local"}
     if "PYFLINK_GATEWAY_PORT" in os.environ:
         return {}
+    os.environ.setdefault("JVM_ARGS", CLIENT_JVM)
     address = urlsplit(settings.flink)
     return {
         "execution.target": "remote",

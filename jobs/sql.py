@@ -20,8 +20,8 @@ LARGEST = "1e150"
 COLUMNS_CHECKED = 8
 """Metrics of a pack that are checked one by one; with more of them a pack is checked as text, which costs more."""
 
-NEWEST_PANE = 9_999 * 31_556_952_000 // PANE_MS * PANE_MS
-"""No pane lies later than this (about the year 9999 + 1970): stores could not hold it, and sums of stamps would wrap."""
+NEWEST_PANE = 253_402_300_800_000 - PANE_MS
+"""The last pane of the year 9999: no store and no client could name a later one, and sums of stamps would wrap."""
 
 
 @dataclass(frozen=True)

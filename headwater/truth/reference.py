@@ -33,7 +33,7 @@ class Record(NamedTuple):
 class Expected(NamedTuple):
     """A row as the readings alone determine it, whatever way they took."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # a row's own word, as in Aggregate
     sum: float
     sum_sq: float
     min: float
@@ -97,10 +97,14 @@ class Reference:
 
     def row(self, key: Key) -> Aggregate:
         """The row of `key` as it stands."""
+        tenant, device, metric, pane = key
         series = self.series[key]
         return Aggregate(
             v=VERSION,
-            **dict(zip(("tenant", "device", "metric", "pane"), key, strict=True)),
+            tenant=tenant,
+            device=device,
+            metric=metric,
+            pane=pane,
             generation=self.generation,
             **series.expected()._asdict(),
             as_of=series.as_of,
