@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 
@@ -19,6 +20,8 @@ _GIVE_UP_MS = 60_000
 
 def main() -> int:
     """Serves until SIGTERM, then drains; 1 if it cannot begin."""
+    # uvicorn drains at SIGTERM and then raises it again, which would end the process with an error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = ApiSettings()
     _set_up_logs(settings.log_format)
     log = structlog.get_logger("api")
