@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from headwater.model.errors import StackError
 from headwater.stack.files import private_folder, write_private
 from headwater.stack.program import Program
@@ -151,6 +153,7 @@ class Supervisor:
                     f"The supervisor did not start: {words}", "see logs/supervisord.out in the state folder."
                 )
             time.sleep(0.05)
+        process.returncode = 0  # it is to outlive us: nobody waits for it
 
     def _reread(self) -> None:
         """Takes over a changed configuration: changed and removed programs are stopped, new ones are added."""
@@ -181,12 +184,14 @@ class Supervisor:
         """Stops whatever still runs, and the supervisor itself."""
         if not self.alive():
             return
+        process = psutil.Process(self._call("getPID"))
         self._call("shutdown")
-        until = time.monotonic() + patience_s
-        while self.alive():
-            if time.monotonic() > until:
-                raise StackError(f"The supervisor still runs after {patience_s:.0f} s.", "run `make down` again.")
-            time.sleep(0.1)
+        try:
+            process.wait(patience_s)
+        except psutil.TimeoutExpired as error:
+            raise StackError(
+                f"The supervisor still runs after {patience_s:.0f} s.", "run `make down` again."
+            ) from error
 
     def state_of(self, name: str) -> str:
         """The supervisor's word for one program: RUNNING, STARTING, BACKOFF, FATAL..."""

@@ -11,7 +11,10 @@ from headwater.stack.state import State
 
 
 def prepare(state: State) -> None:
-    """Writes the configuration; the password must not show in the list of processes."""
+    """Writes the configuration; the password must not show in the list of processes.
+
+    A title would be written over the environment by which `orphans` knows the process.
+    """
     folder = state.part("valkey")
     settings = f"""\
 bind {state.host}
@@ -22,6 +25,7 @@ appendonly yes
 appendfsync everysec
 save ""
 daemonize no
+set-proc-title no
 """
     write_private(folder / "valkey.conf", settings)
 

@@ -1,0 +1,86 @@
+"""What the stack decides at its first start, and keeps."""
+
+import socket
+import stat
+
+import pytest
+
+from headwater.model.errors import StackError
+from headwater.model.settings import ApiSettings, BrokerSettings
+from headwater.stack.state import PREFERRED, State, choose_ports
+
+FREE = {"HEADWATER_PORTS": "free"}
+
+
+def test_secrets_are_for_the_owner_alone(tmp_path):
+    state = State.open(tmp_path / "state", FREE)
+    assert stat.S_IMODE(state.folder.stat().st_mode) == 0o700
+    for name in ("run.env", "state.json"):
+        assert stat.S_IMODE((state.folder / name).stat().st_mode) == 0o600
+
+
+def test_a_second_start_keeps_ports_and_secrets(tmp_path):
+    first = State.open(tmp_path, FREE)
+    second = State.open(tmp_path, {})
+    assert (second.ports, second.secrets, second.cluster_id) == (first.ports, first.secrets, first.cluster_id)
+    assert State.load(tmp_path) == second
+
+
+def test_secrets_differ_from_stack_to_stack_and_are_long(tmp_path):
+    one, other = (State.open(tmp_path / name, FREE).secrets for name in ("one", "other"))
+    assert all(len(secret) >= 32 for secret in one.values())
+    assert not set(one.values()) & set(other.values())
+
+
+def test_processes_read_their_settings_from_run_env(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADWATER_STATE", str(tmp_path))
+    state = State.open(tmp_path, FREE)
+    api, broker = ApiSettings(), BrokerSettings()
+    assert api.kafka == state.url("kafka")
+    assert api.api_port == state.ports["api"]
+    assert api.access_key.get_secret_value() == state.secrets["access_key"]
+    assert broker.broker_port == state.ports["mqtt"]
+    assert broker.bridge_password.get_secret_value() == state.secrets["bridge_password"]
+
+
+def test_a_busy_preferred_port_is_passed_over_at_the_first_start():
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        taken = busy.getsockname()[1]
+        ports = choose_ports("127.0.0.1", {}, {"HEADWATER_KAFKA_PORT": "1"})
+        assert ports["kafka"] == 1
+        preferred = dict(PREFERRED)
+        try:
+            PREFERRED["api"] = taken
+            assert choose_ports("127.0.0.1", {}, {})["api"] != taken
+        finally:
+            PREFERRED.update(preferred)
+
+
+def test_a_setting_beats_the_port_of_last_time():
+    assert choose_ports("127.0.0.1", {"api": 1234}, {"HEADWATER_API_PORT": "4321"})["api"] == 4321
+    assert choose_ports("127.0.0.1", {"api": 1234}, {})["api"] == 1234
+
+
+def test_no_two_ports_are_the_same(tmp_path):
+    ports = State.open(tmp_path, FREE).ports
+    assert len(set(ports.values())) == len(PREFERRED)
+
+
+def test_a_server_of_your_own_is_told_to_every_process(tmp_path):
+    mine = "postgresql://me:secret@db.example:5432/readings"
+    state = State.open(tmp_path, {**FREE, "HEADWATER_POSTGRES": mine})
+    assert state.external == {"postgres": mine}
+    assert f"HEADWATER_POSTGRES={mine}\n" in (tmp_path / "run.env").read_text()
+    assert State.open(tmp_path, {}).external == {}
+
+
+def test_a_key_of_your_own_is_taken_and_kept(tmp_path):
+    assert State.open(tmp_path, {**FREE, "HEADWATER_ACCESS_KEY": "mine"}).secrets["access_key"] == "mine"
+    assert State.open(tmp_path, {}).secrets["access_key"] == "mine"
+
+
+def test_a_stack_that_was_never_started_says_so(tmp_path):
+    with pytest.raises(StackError, match="make up"):
+        State.load(tmp_path)
