@@ -3,9 +3,10 @@
     python -m bench.kills --rounds 20 --target bridge --target broker
     python -m bench.kills --rounds 5                    # every target in turn
 
-Needs a running stack (`make up`). Each round: load runs, the process gets SIGKILL at a random moment, and must be healthy again
-under a new pid. At the end the load stops, all is acknowledged, and the rows in PostgreSQL must be those of the plain reference:
-the same keys, counts, sums, extremes and last values; the latest values in Valkey must be the newest rows. Exit code 1 on any difference.
+Needs a running stack (`make up`). Each round: load runs, the process gets SIGKILL at a random moment, and must be healthy
+again under a new pid. At the end the load stops, all is acknowledged, and the rows in PostgreSQL must be those of the
+plain reference: the same keys, counts, sums, extremes and last values; the latest values in Valkey must be the newest
+rows. Exit code 1 on any difference.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def stored_rows(connection: psycopg.Connection[Any], tenant: str) -> dict[tuple[
     """The rows of the finest level, by key."""
     table = LEVEL["10s"].table
     rows = connection.execute(
-        f"select tenant, device, metric, (extract(epoch from pane) * 1000)::bigint, count, sum, sum_sq, min, max, first_ms, last_ms, last from {table} where tenant = %s",
+        f"select tenant, device, metric, (extract(epoch from pane) * 1000)::bigint, count, sum, sum_sq, min, max, "
+        f"first_ms, last_ms, last from {table} where tenant = %s",
         (tenant,),
     )
     return {tuple(row[:4]): Expected(*row[4:]) for row in rows}
@@ -131,7 +133,18 @@ def valkey_wrong(url: str, tenant: str, expected: dict[Any, Expected]) -> int:
     return wrong
 
 
-def run(targets: list[str], rounds: int, seed: int, shape: Shape, tenant: str) -> Outcome:
+def take_a_row_away(url: str, tenant: str) -> None:
+    """The control: a loss that the comparison must find."""
+    table = LEVEL["10s"].table
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            f"delete from {table} where (tenant, device, metric, pane) = "
+            f"(select tenant, device, metric, pane from {table} where tenant = %s order by pane limit 1)",
+            (tenant,),
+        )
+
+
+def run(targets: list[str], rounds: int, seed: int, shape: Shape, tenant: str, control: bool) -> Outcome:
     """The whole trial; see the module's docstring."""
     settings, rng, outcome = Settings(), random.Random(seed), Outcome()
     url = settings.postgres.get_secret_value()
@@ -156,6 +169,9 @@ def run(targets: list[str], rounds: int, seed: int, shape: Shape, tenant: str) -
     expected = fold_readings(load.readings())
     outcome.readings = sum(row.count for row in expected.values())
     missing, extra, different = wait_for_rows(url, tenant, expected, timeout_s=180)
+    if control:
+        take_a_row_away(url, tenant)
+        missing, extra, different = wait_for_rows(url, tenant, expected, timeout_s=0)
     outcome.missing, outcome.extra, outcome.different = len(missing), len(extra), len(different)
     outcome.examples = [str(one) for one in (*missing[:3], *extra[:3], *different[:3])]
     outcome.valkey_wrong = valkey_wrong(settings.valkey.get_secret_value(), tenant, expected)
@@ -170,9 +186,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--devices", type=int, default=20)
     parser.add_argument("--tenant", default=None, help="tenant of the load (default: one of its own per seed)")
+    parser.add_argument("--control", action="store_true", help="take a stored row away at the end: the trial must fail")
     given = parser.parse_args()
     tenant = given.tenant or f"{TENANT}-{given.seed}"
-    outcome = run(given.target or list(TARGETS), given.rounds, given.seed, Shape(devices=given.devices), tenant)
+    outcome = run(
+        given.target or list(TARGETS), given.rounds, given.seed, Shape(devices=given.devices), tenant, given.control
+    )
     print(json.dumps({**outcome.__dict__, "good": outcome.good}, indent=2))
     return 0 if outcome.good else 1
 

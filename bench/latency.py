@@ -3,9 +3,9 @@
     python -m bench.latency --rate 1000 --seconds 60
     python -m bench.latency --rate 10000 --seconds 60
 
-Needs a running stack. Probe devices publish single stamped readings whose value is the time of sending; a WebSocket client notes
-when a frame first covers each of them (so readings that were coalesced count too). Beside the probes a load gives the wanted rate.
-Prints p50, p90, p99 and max in ms. Clocks: publisher and viewer are this one process.
+Needs a running stack. Probe devices publish single stamped readings whose value is the time of sending; a WebSocket
+client notes when a frame first covers each of them (so readings that were coalesced count too). Beside the probes a
+load gives the wanted rate. Prints p50, p90, p99 and max in ms. Clocks: publisher and viewer are this one process.
 """
 
 from __future__ import annotations

@@ -1,0 +1,42 @@
+"""Processes killed under load: what the broker acknowledged is counted once, and the comparison can tell."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.visiting import Stack
+
+TARGETS = ("bridge", "broker", "kafka", "taskmanager", "postgres", "valkey", "sink-postgres", "sink-valkey")
+
+
+def trial(stack: Stack, *words: str) -> tuple[int, dict[str, object]]:
+    """Runs `bench.kills` against the stack; returns its exit code and what it found."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.kills", *words],
+        env=os.environ | {"HEADWATER_STATE": str(stack.folder)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    begin = done.stdout.find("{")
+    assert begin >= 0, f"the trial itself failed:\n{done.stdout}\n{done.stderr}"
+    return done.returncode, json.loads(done.stdout[begin:])
+
+
+@pytest.mark.timeout(1_000)
+def test_every_acknowledged_reading_is_counted_once_whichever_process_is_killed(stack):
+    code, found = trial(stack, "--seed", "11", "--devices", "10", *(w for t in TARGETS for w in ("--target", t)))
+    assert found["readings"] > 1_000
+    assert found["kills"] == dict.fromkeys(TARGETS, 1)
+    assert code == 0, found
+
+
+@pytest.mark.timeout(400)
+def test_the_trial_fails_when_a_row_is_taken_away(stack):
+    code, found = trial(stack, "--seed", "12", "--devices", "5", "--rounds", "0", "--control")
+    assert code == 1
+    assert found["missing"] == 1
