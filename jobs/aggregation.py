@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.model.settings import JobSettings
-from jobs.sql import Log, statement
+from jobs.statements import Log, statement
 
 TABLES = ("raw_sensor_data", "processed_data", "corrections", "dead_letter")
 VIEWS = ("packs", "on_time", "seen", "seen_before", "fresh", "masked_stamps", "masked_values", "pieces")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from headwater.model.settings import JobSettings
 from jobs.environment import open_tables, options
-from jobs.sql import Log
+from jobs.statements import Log
 
 CLIENT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """The client's JVM plans one job and ends: the optimising compiler costs it twice the CPU (16 s against 7 s)."""

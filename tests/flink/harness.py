@@ -25,7 +25,7 @@ from headwater.model.settings import JobSettings
 from headwater.truth.reference import Key, Record
 from jobs import aggregation
 from jobs.environment import open_tables, options
-from jobs.sql import Log
+from jobs.statements import Log
 
 PARTITIONS = 2
 HORIZON_MS = 60_000

@@ -8,7 +8,7 @@ import pytest
 from headwater.model.pack import PANE_MS, Aggregate
 from headwater.truth.logs import LogShape, random_log
 from headwater.truth.reference import Key, Record, Reference, compare
-from jobs import sql
+from jobs import statements
 from tests.flink.harness import HORIZON_MS, Lab, by_version, savepoint, wait_until
 
 SEEDS = range(1, 21)
@@ -149,13 +149,13 @@ def test_a_restart_from_an_older_savepoint_gives_the_same_rows_on_rocksdb(lab: L
 
 def test_without_the_mask_the_rows_differ(lab: Lab, monkeypatch):
     # The control: it shows that the comparison sees a wrong "first" in packs that overlap in part.
-    complete = sql.values
+    complete = statements.values
 
     def unmasked(settings, log):
         terms = range(1, settings.pack_cap + 1)
         return {**complete(settings, log), "masked": ", ".join(f"m.vs[{i}]" for i in terms)}
 
-    monkeypatch.setattr(sql, "values", unmasked)
+    monkeypatch.setattr(statements, "values", unmasked)
     log = joined([random_log(seed, shape(seed)) for seed in (1, 2, 4)])
     prefix = lab.make_topics("control")
     lab.produce(prefix, log)
