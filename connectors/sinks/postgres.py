@@ -33,7 +33,7 @@ class PostgresSink(Sink):
 
     name = "sink-postgres"
     outages = (psycopg.Error, OSError)
-    poison = (psycopg.DataError, UnicodeEncodeError)
+    poison = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
 
     def __init__(self, settings: SinkSettings) -> None:
         super().__init__()

@@ -57,9 +57,10 @@ def fresh_database(server_url: str) -> str:
 def create_topics(bootstrap: str, names: list[str], partitions: int = 4) -> None:
     """Make the topics that are not there."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    missing = [name for name in names if name not in admin.list_topics(timeout=10).topics]
-    for future in admin.create_topics([NewTopic(name, partitions, 1) for name in missing]).values():
-        future.result(30)
+    missing = [name for name in names if name not in admin.list_topics(timeout=60).topics]
+    wanted = [NewTopic(name, partitions, 1) for name in missing]
+    for future in (admin.create_topics(wanted) if wanted else {}).values():
+        future.result(60)
 
 
 class PostgresStore:
@@ -89,6 +90,10 @@ class PostgresStore:
             tenant,
         )
         return {(device, metric, pane): tuple(rest) for device, metric, pane, *rest in found}
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
 
     def kill_connections(self) -> None:
         self.query(self.outage)

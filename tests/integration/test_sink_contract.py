@@ -158,6 +158,23 @@ def test_names_of_any_letters_come_back_as_they_were(store: Store, tenant: str):
     assert set(store.rows(tenant)) == {(device, metric, T0) for device in names for metric in names}
 
 
+def test_a_row_that_the_store_can_never_take_is_refused_alone(store: Store, tenant: str):
+    dice = random.Random(8)
+    endless = "".join(
+        chr(dice.randrange(0x4E00, 0x9FFF)) for _ in range(4_000)
+    )  # more than an index of PostgreSQL takes
+    refused: list = []
+    with opened(store) as sink:
+        sink.refuse = lambda rows, _why: refused.extend(each.device for each in rows)
+        sink.write([row(tenant, device) for device in ("a", endless, "b", "c")], {0: 4})
+        sink.flush()
+        assert sink.positions().get(0, 4) == 4
+    taken = {device for device, _, _ in store.rows(tenant)}
+    assert taken | set(refused) == {"a", "b", "c", endless}
+    assert set(refused) <= {endless}
+    assert {"a", "b", "c"} <= taken
+
+
 def test_numbers_keep_every_bit(store: Store, tenant: str):
     values = [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, 1 / 3]
     with opened(store) as sink:
