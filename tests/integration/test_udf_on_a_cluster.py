@@ -6,6 +6,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,10 @@ def cluster(stack_state: State, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A session cluster that was started in an empty directory."""
     jars.ensure(stack_state.folder, "flink")
     flink.prepare(stack_state)
-    logs = stack_state.folder / "logs"
-    with running(flink.jobmanager(stack_state), logs), running(flink.taskmanager(stack_state), logs):
+    logs, empty = stack_state.folder / "logs", tmp_path_factory.mktemp("empty")
+    # A worker looks into its working directory first: from the checkout it would find other code than was shipped.
+    programs = [replace(one(stack_state), folder=empty) for one in (flink.jobmanager, flink.taskmanager)]
+    with running(programs[0], logs), running(programs[1], logs):
         yield stack_state
 
 
@@ -40,7 +43,6 @@ def flink_run(cluster: State, folder: Path, *arguments: str, **extra: str) -> st
     command = [str(flink.home(cluster) / "bin" / "flink"), "run", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[:2_000]
-    print(done.stdout)
     return done.stdout
 
 
