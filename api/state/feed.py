@@ -135,6 +135,10 @@ class Feed:
         if not self.ready:
             self.ready = self._caught_up()
             changes = []
+        self.end_tick(changes)
+
+    def end_tick(self, changes: list[Change]) -> None:
+        """Tells whoever waits that the tick is over, and what it changed."""
         for listener in self.on_tick:
             listener(changes, time.time_ns() // 1_000_000)
         over, self._turn = self._turn, asyncio.Event()

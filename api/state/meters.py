@@ -14,6 +14,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_kind: dict[str, Counter] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.requests = Counter(
@@ -44,6 +45,14 @@ class Meters:
         self.unreadable = Gauge(
             "headwater_api_unreadable_records", "Records of processed-data that were no rows", registry=self.registry
         )
+
+    def sent(self, kind: str, size: int) -> None:
+        """Notes a frame of `size` bytes that a client has taken."""
+        counter = self._of_kind.get(kind)
+        if counter is None:
+            counter = self._of_kind[kind] = self.frames.labels(kind)
+        counter.inc()
+        self.sent_bytes.inc(size)
 
     def text(self) -> bytes:
         """Everything in Prometheus' own text form."""

@@ -85,9 +85,7 @@ class Client:
         """Sends one frame. Raises `TimeoutError` if the client takes nothing for `EVICT_S`."""
         async with asyncio.timeout(EVICT_S):
             await self.socket.send_text(text)
-        meters = self.state.meters
-        meters.frames.labels(kind).inc()
-        meters.sent_bytes.inc(len(text))
+        self.state.meters.sent(kind, len(text))
 
     async def _rows(self) -> None:
         if self.wanted is not None:

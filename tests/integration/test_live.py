@@ -197,7 +197,7 @@ def test_what_has_been_silent_for_long_is_in_the_snapshot_after_a_restart(folder
 def test_a_client_that_takes_nothing_delays_nobody_and_then_gets_the_newest(api: Api, log, tenant):
     names = [f"device-with-a-long-name-{i:04}" for i in range(2_000)]
     pane = this_pane()
-    # The client's library reads by itself, up to a bound; without one of ours it would take megabytes for a slow client.
+    # The client's library reads by itself, up to a bound; its own bound would be megabytes.
     with api.live(max_queue=1, ping_interval=None) as slow, api.live() as quick:
         slow.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         slow.subscribe(tenant)
