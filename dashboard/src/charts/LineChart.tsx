@@ -56,6 +56,13 @@ function extreme(u: uPlot): number {
 
 function options(props: Props, width: number, height: number, hover: (u: uPlot) => void): uPlot.Options {
   const none = { show: false };
+  // Few points are shown as points: one alone would be no line and so not be seen at all.
+  const dots: uPlot.Series.Points = {
+    show: (u) => u.data[0].length < 40,
+    size: 4,
+    width: 0,
+    fill: () => getPalette().line,
+  };
   return {
     width,
     height,
@@ -72,7 +79,7 @@ function options(props: Props, width: number, height: number, hover: (u: uPlot) 
     scales: { x: { time: true, auto: false }, y: { range: yRange } },
     series: [
       {},
-      { stroke: () => getPalette().line, width: 1.5, points: none, spanGaps: false },
+      { stroke: () => getPalette().line, width: 1.5, points: dots, spanGaps: false },
       { stroke: "transparent", width: 0, points: none, spanGaps: false },
       { stroke: "transparent", width: 0, points: none, spanGaps: false },
     ],

@@ -91,8 +91,8 @@ function FleetTools({ shown }: { shown: number }) {
         <input
           ref={field}
           type="search"
-          placeholder="Search devices, kinds, metrics"
-          aria-label="Search devices"
+          placeholder="Search"
+          aria-label="Search devices, kinds and metrics"
           value={search}
           onChange={(event) => useUi.setState({ search: event.target.value })}
         />

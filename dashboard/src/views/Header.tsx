@@ -28,10 +28,9 @@ export function Header({ bare = false }: { bare?: boolean }) {
       )}
       <span className="grow" />
       {!bare && (
-        <button type="button" className="button quiet" onClick={() => dialog.current?.showModal()}>
+        <button type="button" className="button connect" onClick={() => dialog.current?.showModal()}>
           <PlusIcon />
           <span className="wide">Connect a device</span>
-          <span className="narrow">Connect</span>
         </button>
       )}
       <ThemeButton />
