@@ -3,10 +3,10 @@
     python -m bench.kills --rounds 20 --target bridge --target broker
     python -m bench.kills --rounds 5                    # every target in turn
 
-Needs a running stack (`make up`). Each round: load runs, the process gets SIGKILL at a random moment, and must be healthy
-again under a new pid. At the end the load stops, all is acknowledged, and the rows in PostgreSQL must be those of the
-plain reference: the same keys, counts, sums, extremes and last values; the latest values in Valkey must be the newest
-rows. Exit code 1 on any difference.
+Needs a running stack (`make up`). Each round: load runs, the process gets SIGKILL at a random moment, and must be
+healthy again under a new pid. At the end the load stops, all is acknowledged, and the rows in PostgreSQL must be those
+of the plain reference: the same keys, counts, sums, extremes and last values; the latest values in Valkey must be the
+newest rows. Exit code 1 on any difference.
 """
 
 from __future__ import annotations
