@@ -52,7 +52,8 @@ def servers(state: State) -> list[Program]:
 def workers(state: State) -> list[Program]:
     """Our own processes."""
     at, api = state.reach, state.url("api")
-    metrics = f"http://{at}:{state.ports['bridge-metrics']}/metrics"
+    metrics = {name: f"http://{at}:{state.ports[f'{name}-metrics']}/metrics" for name in ("bridge", "broker")}
+    gate = "" if "mqtt" in state.external else metrics["broker"]
     broker = worker(
         "broker", "headwater.broker", "MQTT", ("jars", "tables"), probes.tcp(at, state.ports["mqtt"]), "mqtt"
     )
@@ -63,7 +64,7 @@ def workers(state: State) -> list[Program]:
             "connectors.doors.mqtt",
             "MQTT to Kafka",
             ("broker", "topics"),
-            probes.bridge(metrics),
+            probes.bridge(metrics["bridge"], gate),
             "bridge-metrics",
         ),
         worker("pulse", "headwater.workers.pulse", "beats that move log time", ("topics",), probes.nothing),

@@ -68,9 +68,9 @@ def prepare(state: State) -> None:
 
 
 def rendered(state: State) -> str:
-    """`flink-conf/config.yaml` with this stack's ports and folders."""
-    template = Template((project_folder() / "flink-conf" / "config.yaml").read_text())
-    return template.substitute(
+    """`flink-conf/config.yaml` with this stack's ports and folders, and what every job gets."""
+    text = _filled(
+        "config.yaml",
         host=state.host,
         reach=state.reach,
         rest_port=state.ports["flink"],
@@ -78,6 +78,21 @@ def rendered(state: State) -> str:
         folder=state.folder / "flink",
         python=places.jobs_python(),
     )
+    return text + "\n" + _filled("jobs.yaml", folder=state.folder / "flink")
+
+
+def job_options(state: State) -> dict[str, str]:
+    """What every job gets, by key. A cluster of somebody else keeps its own folders and state backend."""
+    lines = _filled("jobs.yaml", folder=state.folder / "flink").splitlines()
+    options = dict(line.split(": ", 1) for line in lines if ": " in line and not line.startswith("#"))
+    foreign = "flink" in state.external
+    return {
+        key: value for key, value in options.items() if not (foreign and ("dir" in key or key.startswith("state.")))
+    }
+
+
+def _filled(name: str, **names: object) -> str:
+    return Template((project_folder() / "flink-conf" / name).read_text()).substitute(names)
 
 
 def _copy_scripts(source: Path, target: Path) -> None:

@@ -86,16 +86,27 @@ def http(url: str) -> Probe:
     return probe
 
 
-def bridge(url: str) -> Probe:
-    """The bridge's metrics answer, and say that it has subscribed."""
+def bridge(url: str, broker: str = "") -> Probe:
+    """The bridge's metrics answer at `url`; those of the broker, if it is ours, say that publishers are let in.
+
+    The broker opens only when the bridge has subscribed: until then it would acknowledge what nobody gets.
+    """
 
     def probe() -> None:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310  # our own http address
-            found = re.search(r"^headwater_door_subscribed (\S+)", answer.read().decode(), re.M)
-        if found and float(found[1]) < 1:
-            raise StackError("not subscribed yet")
+        http(url)()
+        if broker and metric(broker, "headwater_broker_open") != 1:
+            raise StackError("the broker does not let publishers in yet")
 
     return probe
+
+
+def metric(url: str, name: str) -> float:
+    """A Prometheus metric without labels. Raises `StackError` if the page at `url` does not have it."""
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310  # our own http address
+        found = re.search(rf"^{name} (\S+)", answer.read().decode(), re.M)
+    if not found:
+        raise StackError(f"{url} has no metric {name}")
+    return float(found[1])
 
 
 def flink_jobmanager(url: str) -> Probe:

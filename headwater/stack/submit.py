@@ -117,7 +117,9 @@ def submit(state: State, name: str, *options: str) -> str:
 
     Raises `StackError` with the last words of the submission.
     """
-    command = [str(places.jobs_python()), "-m", "jobs.run", name, "-D", f"python.files={wheel(state)}", *options]
+    given = {"python.files": str(wheel(state)), **flink.job_options(state)}
+    pairs = [word for key, value in given.items() for word in ("-D", f"{key}={value}")]
+    command = [str(places.jobs_python()), "-m", "jobs.run", name, *pairs, *options]
     environment = {**os.environ, "HEADWATER_STATE": str(state.folder), "JAVA_HOME": str(places.java_home())}
     if "flink" not in state.external:
         environment |= flink.environment(state)

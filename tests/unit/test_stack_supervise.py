@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from headwater.stack import catalog, orphans, probes, status
-from headwater.stack.flink import rendered
+from headwater.stack.flink import job_options, rendered
 from headwater.stack.program import Program
 from headwater.stack.state import State
 from headwater.stack.supervise import MARK, Supervisor, configuration
@@ -99,6 +99,20 @@ def test_devices_publish_only_after_the_bridge_has_subscribed(state):
     depends = {step.name: step.depends for step in catalog.steps(state, lambda _: "")}
     assert "bridge" in depends["agent"]
     assert "bridge" in depends["fleet"]
+
+
+def test_every_job_gets_checkpoints_with_its_submission(state):
+    options = job_options(state)
+    assert options["execution.checkpointing.interval"] == "10 s"
+    assert options["execution.checkpointing.dir"] == f"file://{state.folder}/flink/checkpoints"
+    assert options["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
+
+
+def test_a_cluster_of_somebody_else_keeps_its_own_folders(tmp_path):
+    state = State.open(tmp_path, {"HEADWATER_PORTS": "free", "HEADWATER_FLINK": "http://f:8081"})
+    options = job_options(state)
+    assert options["execution.checkpointing.interval"] == "10 s"
+    assert not [value for value in options.values() if str(tmp_path) in value]
 
 
 def test_flinks_configuration_listens_on_this_machine_alone(state):
