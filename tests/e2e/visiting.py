@@ -37,7 +37,8 @@ class Stack:
             [HEADWATER, *words], env=env, capture_output=True, text=True, timeout=timeout, check=False
         )
         if done.returncode:
-            pytest.fail(f"headwater {' '.join(words)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
+            said = f"headwater {' '.join(words)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            pytest.fail(said, pytrace=False)
         return done.stdout
 
     def status(self) -> dict[str, Any]:

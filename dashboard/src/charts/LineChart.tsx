@@ -182,9 +182,11 @@ function painter(u: uPlot, source: ChartSource, tell: (stats: Stats) => void): (
   let seen: number | string = "";
   let scheme = -1;
   let drawn = Number.NEGATIVE_INFINITY;
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   return (now) => {
     const version = source.version();
-    if (version === seen && scheme === paletteVersion && now - drawn < 950) return;
+    const dirty = scheme !== paletteVersion || (version !== seen && !calm.matches);
+    if (!dirty && now - drawn < 950) return;
     const [from, to] = source.window();
     const changed = version !== seen;
     seen = version;

@@ -25,9 +25,7 @@ const tell = () => {
 
 export function navigate(path: string): void {
   if (path === window.location.pathname) return;
-  // Where the list was is kept with its entry in the history, and given back on the way back.
-  window.history.replaceState({ scroll: window.scrollY }, "");
-  window.history.pushState({ scroll: 0 }, "", path);
+  window.history.pushState(null, "", path);
   window.scrollTo(0, 0);
   tell();
 }

@@ -9,8 +9,9 @@ export function Banner() {
   const said = sentence(line);
   if (!said) return null;
   return (
-    <div className={`banner ${line.kind}`} role="alert" data-banner={line.kind}>
-      <strong>{said.title}</strong>
+    <div className={`banner ${line.kind}`} data-banner={line.kind}>
+      {/* The title alone is called out: a countdown that is read each second helps nobody. */}
+      <strong role="alert">{said.title}</strong>
       <span>{said.text}</span>
       {line.kind === "disconnected" && line.retryInS !== null && (
         <button type="button" className="button small" onClick={() => link.retryNow()}>

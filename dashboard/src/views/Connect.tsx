@@ -16,9 +16,10 @@ export function ConnectSteps({ device = "my-device" }: { device?: string }) {
     <ol className="steps">
       <li>
         <p>
-          Make a token for it. The command also prints the line below, with your port and token filled in.
+          Make a token for it. The command also prints the line below, and one for Python, with your port and
+          token filled in.
         </p>
-        <Snippet text={`headwater devices add ${tenant} ${device}`} />
+        <Snippet text={`.venv/app/bin/headwater devices add ${tenant} ${device}`} />
       </li>
       <li>
         <p>Publish a reading, from anything that speaks MQTT. It is here within a second.</p>

@@ -20,8 +20,7 @@ export function KeyForm({ detail }: { detail: string }) {
           {had
             ? "The server does not know the access key of this tab. It may be mistyped, or have changed."
             : "Headwater shows readings only to those who hold its access key."}{" "}
-          The full address, with the key in it, is what <code>make up</code> and <code>headwater status</code>{" "}
-          print.
+          <code>make up</code> prints the full address, with the key in it.
         </p>
         <label htmlFor="key">Access key</label>
         <div className="row">
