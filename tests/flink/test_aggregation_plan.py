@@ -1,0 +1,40 @@
+"""What the planner makes of the SQL: a plan that shares what it can is what makes the job affordable."""
+
+import pytest
+
+from jobs import aggregation
+from jobs.environment import open_tables, options
+from tests.flink.harness import Lab
+
+
+@pytest.fixture(scope="module")
+def plan(lab: Lab) -> str:
+    settings = lab.settings()
+    explained = aggregation.build(open_tables(options(settings)), settings).explain()
+    return explained.split("== Optimized Execution Plan ==")[1]
+
+
+def test_the_log_is_read_once(plan):
+    assert plan.count("TableSourceScan(") == 1
+
+
+def test_the_form_of_a_record_is_checked_once_for_all_branches(plan):
+    assert plan.count("expected a tenant and a device") == 1
+    assert plan.count("Reused(") == 3
+
+
+def test_one_dedup_feeds_one_aggregate(plan):
+    assert plan.count("OverAggregate(") == 2
+    assert plan.count("GlobalGroupAggregate(") == 1
+    assert plan.count("LAG(") == 1
+
+
+def test_dedup_is_in_the_order_of_arrival_and_never_by_rowtime(plan):
+    # LAG ordered by rowtime is planned as a range: packs with one stamp would see each other.
+    assert plan.count("orderBy=[arrival ASC]") == 2
+    assert "mode=[ProcTime]" in plan
+
+
+def test_rows_are_never_taken_back(plan):
+    assert "ChangelogNormalize" not in plan
+    assert "_retract" not in plan.lower()
