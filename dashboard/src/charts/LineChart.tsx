@@ -54,11 +54,19 @@ function extreme(u: uPlot): number {
   return Math.max(Math.abs(min ?? 0), Math.abs(max ?? 0));
 }
 
+/** A label that would not fit at the right end is left out: it would be cut. */
+function xLabels(u: uPlot, splits: number[]): string[] {
+  const { min, max } = u.scales.x ?? {};
+  const labels = timeLabels(splits, (max ?? 0) - (min ?? 0));
+  const end = u.bbox.width / (window.devicePixelRatio || 1) - 12;
+  return splits.map((t, i) => (u.valToPos(t, "x") > end ? "" : (labels[i] as string)));
+}
+
 function options(props: Props, width: number, height: number, hover: (u: uPlot) => void): uPlot.Options {
   const none = { show: false };
   // Few points are shown as points: one alone would be no line and so not be seen at all.
   const dots: uPlot.Series.Points = {
-    show: (u) => u.data[0].length < 40,
+    show: (u) => u.data[0].length < 8,
     size: 4,
     width: 0,
     fill: () => getPalette().line,
@@ -93,7 +101,7 @@ function options(props: Props, width: number, height: number, hover: (u: uPlot) 
         splits: (u, _, low, high) => timeSplits(low, high, u.width / 62),
         grid: none,
         ticks: none,
-        values: (u, splits) => timeLabels(splits, (u.scales.x?.max ?? 0) - (u.scales.x?.min ?? 0)),
+        values: xLabels,
       },
       {
         stroke: () => getPalette().text,
