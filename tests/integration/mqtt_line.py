@@ -28,7 +28,7 @@ from headwater.model.topics import DEAD_LETTER, RAW
 from headwater.stack import jars, migrate
 from headwater.stack.topics import create_all
 
-PATIENCE_S = 90
+PATIENCE_S = 120
 
 
 def free_port() -> int:
@@ -173,6 +173,7 @@ class Client:
         self.negative: list[str] = []
         self.messages: list[tuple[str, bytes]] = []
         self._sent: dict[int, Any] = {}
+        self._answers: dict[int, str] = {}
         self._free = threading.Condition()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol)
         self._client.username_pw_set(user, token)
@@ -188,8 +189,11 @@ class Client:
         """Sends with QoS 1 and at most `window` unacknowledged; `identity` is remembered once it is acknowledged."""
         with self._free:
             self._free.wait_for(lambda: len(self._sent) < window or not self.connected, 5)
-            info = self._client.publish(topic or self.topic, payload, qos=1)
+        # Not under the lock: paho calls back with a lock of its own that publish() takes too.
+        info = self._client.publish(topic or self.topic, payload, qos=1)
+        with self._free:
             self._sent[info.mid] = identity
+            self._settle()
 
     def subscribe(self, topic: str) -> None:
         self._client.subscribe(topic, qos=1)
@@ -215,12 +219,18 @@ class Client:
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _properties: Any) -> None:
         with self._free:
-            identity = self._sent.pop(mid, None)
-            if reason.is_failure:
-                self.negative.append(str(reason))
+            self._answers[mid] = str(reason) if reason.is_failure else ""
+            self._settle()
+            self._free.notify()
+
+    def _settle(self) -> None:
+        """Matches answers to messages; an answer may come before publish() has returned the id."""
+        for mid in [mid for mid in self._answers if mid in self._sent]:
+            identity, refusal = self._sent.pop(mid), self._answers.pop(mid)
+            if refusal:
+                self.negative.append(refusal)
             else:
                 self.acknowledged.add(identity)
-            self._free.notify()
 
 
 def listens(port: int) -> bool:

@@ -42,7 +42,7 @@ class Flood:
                 time.sleep(0.02)
 
     def acknowledged(self) -> set:
-        return {identity for client in self.clients for identity in client.acknowledged}
+        return set().union(*(set(client.acknowledged) for client in self.clients))
 
     def end(self) -> set:
         self._stopping.set()
