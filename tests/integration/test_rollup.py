@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
@@ -129,6 +130,54 @@ def test_rollups_beside_writes_lose_no_mark(store: PostgresStore):
     assert_levels_are_true(store)
 
 
+def roller(store: PostgresStore) -> threading.Thread:
+    """Rolls up the minutes in a thread of its own."""
+
+    def roll() -> None:
+        with psycopg.connect(
+            store.url,
+            autocommit=True,
+            cursor_factory=psycopg.RawCursor,
+            options="-c timezone=UTC",
+            application_name="roller",
+        ) as connection:
+            roll_up(connection, "1m")
+
+    return threading.Thread(target=roll)
+
+
+def wait_until_rollers_wait(store: PostgresStore, count: int) -> None:
+    waiting = "select count(*) from pg_stat_activity where application_name = 'roller' and wait_event_type = 'Lock'"
+    limit = time.monotonic() + 60
+    while store.query(waiting) != [(count,)]:
+        assert time.monotonic() < limit, f"expected {count} who wait for a lock"
+        time.sleep(0.05)
+
+
+def test_a_slow_rollup_never_overwrites_what_a_later_one_knew(store: PostgresStore, connection):
+    """The slow one has read its 10 s rows and waits for a row that is locked, while a newer version comes in."""
+    devices = ("a", "b")
+    with opened(store) as sink:
+        sink.write([row("demo", device) for device in devices], {0: 2})
+        sink.flush()
+        roll_up_all(connection)
+        sink.write([row("demo", device, count=2) for device in devices], {0: 4})
+        sink.flush()
+        slow, quick = roller(store), roller(store)
+        with connection.transaction():
+            connection.execute("select 1 from rollup_1m where device = 'a' for update")
+            slow.start()
+            wait_until_rollers_wait(store, 1)
+            sink.write([row("demo", "b", count=3)], {0: 5})
+            sink.flush()
+            quick.start()
+            wait_until_rollers_wait(store, 2)
+    slow.join()
+    quick.join()
+    roll_up_all(connection)
+    assert_levels_are_true(store)
+
+
 def test_a_rollup_that_dies_in_mid_transaction_leaves_its_marks(store: PostgresStore, connection):
     with opened(store) as sink:
         sink.write(some_rows(random.Random(5), 60), {0: 1})
@@ -224,7 +273,8 @@ def test_a_day_begins_at_midnight_utc_whatever_the_server_thinks(store: Postgres
     name = store.query("select current_database()")[0][0]
     with psycopg.connect(store.url, autocommit=True) as admin:
         admin.execute(f"alter database {name} set timezone = 'Pacific/Auckland'")
-    midnight = T0 // DAY_MS * DAY_MS
+    # Clocks went forward there on this day: a day by the server's clock would have 23 hours.
+    midnight = int(datetime(2026, 9, 27, tzinfo=UTC).timestamp() * 1000)
     with opened(store) as sink:
         sink.write([row("demo", "d", pane=midnight - 10_000), row("demo", "d", pane=midnight)], {0: 1})
         sink.close()
