@@ -52,6 +52,8 @@ class Bridge:
     long as the loop runs in paho's own thread (`loop_start`), so the order of the calls is the order on the wire.
     A message whose records Kafka did not take is never acknowledged: the bridge reconnects, and the broker sends it
     and all that came after it again. So a message may reach Kafka twice; stamped readings are recognised there.
+    Messages of QoS 0 are promised nothing, and the receive maximum does not hold them back: of those at most as many
+    wait for Kafka as of the others, and what comes beyond is dropped and counted.
     """
 
     def __init__(self, settings: DoorSettings, door: Door) -> None:
@@ -60,6 +62,7 @@ class Bridge:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[int, Future[Outcome]]] = deque()
         self._connected = False
+        self._unpromised = 0
         self._generation = 0
         self._draining = False
         self._client = self._new_client()
@@ -135,13 +138,27 @@ class Bridge:
             meters.IN_FLIGHT.set(0)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        if self._draining:
+        if self._draining or not (message.qos or self._has_room()):
             return
         future = self._door.accept(message.topic, bytes(message.payload), time.time_ns() // 1_000_000)
-        if message.qos:
-            with self._lock:
+        with self._lock:
+            if message.qos:
                 self._waiting.append((message.mid, future))
+            else:
+                self._unpromised += 1
+        if not message.qos:
+            future.add_done_callback(self._unpromised_done)
         future.add_done_callback(partial(self._reported, self._generation, message.topic))
+
+    def _has_room(self) -> bool:
+        room = self._unpromised < self._settings.bridge_receive_max
+        if not room:
+            meters.UNPROMISED.inc()
+        return room
+
+    def _unpromised_done(self, _future: Future[Outcome]) -> None:
+        with self._lock:
+            self._unpromised -= 1
 
     def _reported(self, generation: int, topic: str, future: Future[Outcome]) -> None:
         """A message is done: acknowledge it and those behind it that are done, in the order of receipt."""

@@ -13,6 +13,7 @@ import structlog
 from headwater.broker.access import Connect, Verdict
 from headwater.broker.files import Folders, jars
 from headwater.broker.gate import Look
+from headwater.model.errors import StackError
 from headwater.model.settings import BrokerSettings
 
 Judge = Callable[[Connect], Verdict]
@@ -69,8 +70,14 @@ class Engine:
         self._queues: Any = None
 
     def start(self) -> None:
-        """Returns when HiveMQ listens. Raises a Java exception if it cannot."""
-        self._hive.start().get()
+        """Returns when HiveMQ listens. Raises `StackError` if it cannot."""
+        try:
+            self._hive.start().get()
+        except jpype.JException as error:
+            raise StackError(
+                f"HiveMQ did not start: {error}. The lines before say why.",
+                "free the port or set HEADWATER_BROKER_PORT; a second broker on the same state folder must be stopped.",
+            ) from error
         server = self._hive.getClass().getDeclaredField("hiveMQServer")
         server.setAccessible(True)
         injector = server.get(self._hive).getInjector()
