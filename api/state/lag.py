@@ -44,7 +44,7 @@ class LagWatch(threading.Thread):
             except Exception as error:
                 if self.trouble != str(error):
                     log.warning("cannot read lag from Kafka, trying again", error=str(error))
-                self.trouble = str(error)
+                self.trouble, self.aggregation = str(error), None
             self._halt.wait(_EVERY_S)
 
     def stop(self) -> None:
@@ -54,7 +54,7 @@ class LagWatch(threading.Thread):
     def behind(self, positions: Positions) -> int | None:
         """Records of `processed-data` that a reader at `positions` has not seen; None while the end is not known."""
         ends = self._processed
-        if not ends or not positions:
+        if not ends or not positions or self.trouble:
             return None
         return sum(max(0, end - positions.get(partition, 0)) for partition, end in ends.items())
 
