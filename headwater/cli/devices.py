@@ -46,7 +46,9 @@ client.username_pw_set({f"{tenant}/{device}"!r}, {token!r})
 client.connect({at.hostname!r}, {at.port or 1883})
 client.loop_start()
 reading = {{"ts": int(time.time() * 1000), "values": {{"temperature": 21.5}}}}
-client.publish({f"v1/{tenant}/{device}/telemetry"!r}, json.dumps(reading), qos=1).wait_for_publish(10)
+sent = client.publish({f"v1/{tenant}/{device}/telemetry"!r}, json.dumps(reading), qos=1)
+sent.wait_for_publish(10)
+print("acknowledged" if sent.is_published() else "not acknowledged: is the token the newest one?")
 client.disconnect()
 client.loop_stop()
 """
