@@ -54,9 +54,12 @@ class DeviceTable:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread."""
+        """Ends the thread and the connections."""
         self._stopping.set()
         self._thread.join(5)
+        with self._asking:
+            if self._asker is not None:
+                self._asker.close()
 
     def check(self, tenant: str, device: str, token: str) -> Answer:
         """Whether `token` is the device's. `UNKNOWABLE` if it is not known here and PostgreSQL cannot be asked."""

@@ -43,10 +43,10 @@ def test_the_table_follows_the_database_and_is_kept_on_disk_for_its_owner_alone(
     withdrawn: list = []
     file = tmp_path / "devices.json"
     table = DeviceTable(postgres, file, withdrawn.extend)
-    registry.add_device(conn, "reg-b", "d", "one")
+    registry.add_device(conn, "reg-b", "d", "the-token-itself")
     table.start()
     try:
-        eventually(lambda: table.check("reg-b", "d", "one") is Answer.GOOD, "it is known")
+        eventually(lambda: table.check("reg-b", "d", "the-token-itself") is Answer.GOOD, "it is known")
         assert table.check("reg-b", "d", "guess") is Answer.WRONG
         assert table.check("reg-b", "nobody", "guess") is Answer.WRONG
         registry.add_device(conn, "reg-b", "new", "fresh")
@@ -55,9 +55,9 @@ def test_the_table_follows_the_database_and_is_kept_on_disk_for_its_owner_alone(
         eventually(lambda: ("reg-b", "new") in withdrawn, "its clients are named")
         eventually(lambda: table.check("reg-b", "new", "fresh") is Answer.WRONG, "it is refused")
         assert file.stat().st_mode & 0o777 == 0o600
-        assert b"one" not in file.read_bytes()
+        assert b"the-token-itself" not in file.read_bytes()
     finally:
         table.stop()
     later = DeviceTable("postgresql://headwater@127.0.0.1:1/none", file, withdrawn.extend)
-    assert later.check("reg-b", "d", "one") is Answer.GOOD
+    assert later.check("reg-b", "d", "the-token-itself") is Answer.GOOD
     assert later.check("reg-b", "elsewhere", "x") is Answer.UNKNOWABLE
