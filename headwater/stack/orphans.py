@@ -15,7 +15,9 @@ import psutil
 from headwater.stack.state import State
 from headwater.stack.supervise import MARK
 
-GRACE_S = 15.0
+GRACE_S = 12.0
+SERVERS = ("kafka", "postgres", "valkey", "jobmanager", "taskmanager")
+"""What the other programs write to: it ends after them, or they would wait for it in vain."""
 
 
 def processes(folder: Path) -> list[tuple[str, psutil.Process]]:
@@ -43,14 +45,20 @@ def clean(state: State) -> list[str]:
     for name, process in found:
         if name == "supervisord":
             _signal(process, signal.SIGKILL)
+    for group in ([p for n, p in found if n not in SERVERS], [p for n, p in found if n in SERVERS and n != "postgres"]):
+        _end(group, signal.SIGTERM)
     # PostgreSQL waits for its clients on SIGTERM; SIGINT is its fast shutdown.
-    for name, process in found:
-        _signal(process, signal.SIGINT if name == "postgres" else signal.SIGTERM)
-    _, left = psutil.wait_procs([process for _, process in found], timeout=GRACE_S)
+    _end([process for name, process in found if name == "postgres"], signal.SIGINT)
+    return sorted({name for name, _ in found})
+
+
+def _end(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        _signal(process, number)
+    _, left = psutil.wait_procs(processes, timeout=GRACE_S)
     for process in left:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(left, timeout=5)
-    return sorted({name for name, _ in found})
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
