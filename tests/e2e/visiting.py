@@ -43,11 +43,12 @@ class Stack:
 
     def status(self) -> dict[str, Any]:
         """`headwater status --json`."""
-        return json.loads(self.call("status", "--json"))
+        said: dict[str, Any] = json.loads(self.call("status", "--json"))
+        return said
 
     def pid(self, service: str) -> int:
         """The process of a service."""
-        return next(one["pid"] for one in self.status()["services"] if one["name"] == service)
+        return next(int(one["pid"]) for one in self.status()["services"] if one["name"] == service)
 
 
 @dataclass
