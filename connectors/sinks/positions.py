@@ -97,7 +97,7 @@ class Positions:
 
 def log_id(bootstrap: str) -> str:
     """The id of the topic, which no other of its name has. Raises `KafkaException` if it is not there."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})  # it grumbles each time that it is let go
     answer = admin.describe_topics(TopicCollection([PROCESSED.name]), request_timeout=_ASK_S)
     return str(answer[PROCESSED.name].result().topic_id)
 
