@@ -14,11 +14,8 @@ from headwater.model import topics
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings
 
-LARGEST = "1e150"
-"""Largest value of a reading, either sign: the squares of a whole pane of them still add up to a number."""
-
 COLUMNS_CHECKED = 8
-"""Metrics of a pack that are checked one by one; with more of them a pack is checked as text, which costs more."""
+"""Lists of a pack whose lengths are compared one by one; a pack with more of them is compared as text, a bit dearer."""
 
 NEWEST_PANE = 253_402_300_800_000 - PANE_MS
 """The last pane of the year 9999: no store and no client could name a later one, and sums of stamps would wrap."""
@@ -77,14 +74,20 @@ def values(settings: JobSettings, log: Log) -> dict[str, Any]:
 
 
 def ragged() -> str:
-    """True where a list of a pack is missing, shorter or longer than `at`, or holds a null or an infinity."""
-    columns = "map_values(metrics)"
-    checks = [f"array_contains({columns}, cast(null as array<double>))"]
-    for i in range(1, COLUMNS_CHECKED + 1):
-        one = f"{columns}[{i}]"
-        checks.append(
-            f"cardinality({columns}) >= {i} and (cardinality({one}) <> cardinality(`at`)"
-            f" or array_contains({one}, cast(null as double))"
-            f" or not array_max({one}) <= {LARGEST} or not array_min({one}) >= -{LARGEST})"
-        )
+    """True where a list of a pack is missing, shorter or longer than `at`, or holds what is no number to sum up.
+
+    Flink's arrays have no search for NaN; as text, NULL, NaN, infinities, and values from 1e100 on (whose squares
+    would add up to an infinity) are found in one pass over all lists.
+    """
+    lists, stamps = "map_values(metrics)", "cardinality(`at`)"
+    text = f"cast({lists} as string)"
+    one = f"concat('[', repeat(',', {stamps} - 1), ']')"
+    even = f"concat('[', repeat(concat({one}, ','), cardinality(metrics) - 1), {one}, ']')"
+    checks = [f"array_contains({lists}, cast(null as array<double>))"]
+    checks += [
+        f"(cardinality(metrics) >= {i} and cardinality({lists}[{i}]) <> {stamps})"
+        for i in range(1, COLUMNS_CHECKED + 1)
+    ]
+    checks.append(f"(cardinality(metrics) > {COLUMNS_CHECKED} and regexp_replace({text}, '[^\\[\\],]', '') <> {even})")
+    checks.append(f"regexp({text}, '[NI]|E[0-9]{{3}}')")
     return "\n            or ".join(checks)

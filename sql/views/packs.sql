@@ -31,7 +31,7 @@ select
             or `at`[cardinality(`at`)] not between `at`[1] and 9999
             or bitmap_to_array(bitmap_build(`at`)) <> `at`
             then 'expected at strictly ascending, each in [0, 10000)'
-        when metrics is null and texts is null and flags is null
+        when coalesce(cardinality(metrics), 0) + coalesce(cardinality(texts), 0) + coalesce(cardinality(flags), 0) = 0
             then 'expected metrics, texts or flags'
         when ${ragged}
             then 'expected as many numbers in each metric as offsets in at'
