@@ -36,15 +36,17 @@ test: ## install what the tests need and run all of them
 	 .venv/jobs-test/bin/python -m pytest tests/flink; flink=$$?; \
 	 test $$app -eq 0 && test $$flink -eq 0
 
-check: ## linters and types
+check: ## linters and types: all of them, then the verdict
 	$(BOOT) dev
-	@$(DEV)/ruff check .
-	@$(DEV)/ruff format --check .
-	@$(DEV)/mypy
-	@$(DEV)/lint-imports --no-logo
-	@$(DEV)/sqlfluff lint --quiet --dialect flink sql/sources sql/views sql/sinks
-	@$(DEV)/sqlfluff lint --quiet sql/stores
-	@$(DEV)/python -m tools.npm run check
+	@bad=0; try() { "$$@" || { bad=1; echo " ✗ $$*"; }; }; \
+	 try $(DEV)/ruff check --quiet .; \
+	 try $(DEV)/ruff format --quiet --check .; \
+	 try $(DEV)/mypy --no-error-summary; \
+	 try $(DEV)/lint-imports --no-logo; \
+	 try $(DEV)/sqlfluff lint --disable-progress-bar sql/sources sql/views sql/sinks; \
+	 try $(DEV)/sqlfluff lint --disable-progress-bar sql/stores; \
+	 try $(DEV)/python -m tools.npm run check; \
+	 exit $$bad
 
 format: ## let the formatters write
 	$(BOOT) dev

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -11,8 +10,9 @@ from pydantic_core import PydanticUndefined
 from headwater.model import settings
 
 HEAD = """# Settings
-Each process reads its settings from the environment; `run.env` in the state folder, which the stack writes at its start, fills in
-what the environment does not say; the default is used last. This page is made from the code by `make docs`.
+Each process reads its settings from the environment; `run.env` in the state folder, which the stack writes at its
+start, fills in what the environment does not say; the default is used last. This page is made from the code by
+`make docs`.
 
 """
 STACK = Path(__file__).resolve().parents[1] / "docs" / "settings-stack.md"
@@ -29,11 +29,11 @@ def default_text(value: object) -> str:
 
 def table(kind: type[settings.Settings], without: set[str]) -> str:
     """The settings that `kind` adds, as a Markdown table."""
-    rows = [
-        f"| `HEADWATER_{name.upper()}` | {default_text(field.default)} | {re.sub('[|]', '/', field.description or '')} |"
-        for name, field in kind.model_fields.items()
-        if name not in without
-    ]
+    rows = []
+    for name, field in kind.model_fields.items():
+        if name not in without:
+            meaning = (field.description or "").replace("|", "/")
+            rows.append(f"| `HEADWATER_{name.upper()}` | {default_text(field.default)} | {meaning} |")
     title = (kind.__doc__ or kind.__name__).splitlines()[0].rstrip(".")
     return f"## {title}\n| setting | default | meaning |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
 
