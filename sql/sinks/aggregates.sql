@@ -42,4 +42,4 @@ from (
         sum(dup) as dup
     from pieces
     group by tenant, device, metric, pane
-)
+) as panes
