@@ -13,7 +13,7 @@ from headwater.model.topics import PROCESSED, RAW
 
 log = structlog.get_logger(__name__)
 
-AGGREGATION_GROUP = "aggregation"
+AGGREGATION_GROUP = "headwater-aggregation"
 """Consumer group under which the aggregation job commits its offsets, at each checkpoint."""
 
 _EVERY_S = 2.0

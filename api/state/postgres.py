@@ -126,7 +126,7 @@ class Postgres:
             check=AsyncConnectionPool.check_connection,
             kwargs={
                 "autocommit": True,
-                "connect_timeout": 3,
+                "connect_timeout": 5,
                 "application_name": "headwater-api",
                 "options": "-c default_transaction_read_only=on -c statement_timeout=5000",
             },

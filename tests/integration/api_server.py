@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import psycopg
+import pytest
 import redis
 from confluent_kafka import Producer
 from websockets.sync.client import ClientConnection, connect
@@ -61,7 +61,7 @@ def row(tenant: str, device: str, metric: str = "temperature", count: int = 1, *
     return Aggregate(tenant=tenant, device=device, metric=metric, pane=pane, count=count, **{**fields, **given})
 
 
-def eventually(what: Callable[[], Any], patience_s: float = 30.0) -> Any:
+def eventually(what: Callable[[], Any], patience_s: float = 90.0) -> Any:
     """The first true answer of `what`; its last answer is in the failure if none comes in time."""
     until = time.monotonic() + patience_s
     while True:
@@ -176,8 +176,10 @@ class Api:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def ready(self) -> bool:
-        return httpx.get(f"{self.url}/readyz", timeout=30).status_code == 200
+    def away(self) -> dict[str, str]:
+        """What is not ready, and why."""
+        parts = httpx.get(f"{self.url}/readyz", timeout=30).json()["parts"]
+        return {name: said for name, said in parts.items() if said != "ok"}
 
     @contextmanager
     def live(self, key: str | None = KEY, **more: Any) -> Iterator["Live"]:
@@ -208,7 +210,7 @@ def served(folder: Path, kafka: str, postgres: str, valkey: str, ready: bool = T
         eventually(lambda: process.poll() is not None or _answers(api))
         assert process.poll() is None, output.read_text()
         if ready:
-            eventually(api.ready)
+            _wait_ready(api)
         yield api
     finally:
         process.terminate()
@@ -219,6 +221,19 @@ def served(folder: Path, kafka: str, postgres: str, valkey: str, ready: bool = T
             raise
     assert code == 0, output.read_text()[-3_000:]
     assert KEY not in output.read_text(), "the key is in the logs"
+
+
+def _wait_ready(api: Api) -> None:
+    last: list[dict[str, str]] = []
+
+    def nothing_away() -> bool:
+        last[:] = [api.away()]
+        return last == [{}]
+
+    try:
+        eventually(nothing_away)
+    except AssertionError:
+        pytest.fail(f"not ready: {last}\n{api.output.read_text()[-3_000:]}")
 
 
 def free_port() -> int:
@@ -277,54 +292,3 @@ class Live:
         ):
             assert count > self.rows.get((device, metric, pane), 0), "a row came twice or backwards"
             self.rows[device, metric, pane] = count
-
-
-class Wire:
-    """A TCP proxy that can be cut: the server behind it is away, and comes back."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
-        self._open: set[socket.socket] = set()
-        self._listener: socket.socket | None = None
-        self.port = free_port()
-        self.mend()
-
-    def cut(self) -> None:
-        """Closes the listener and every connection."""
-        assert self._listener is not None
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for each in list(self._open):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._open.clear()
-
-    def mend(self) -> None:
-        """Listens (again)."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        listener.listen(64)
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target, 5)
-                far.settimeout(None)
-                self._open |= {near, far}
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                sink.sendall(data)
-        for each in (source, sink):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
