@@ -148,6 +148,7 @@ class StatusAnswer(BaseModel):
         devices=201,
         clients=2,
         log_time=1795601412750,
+        mqtt="mqtt://127.0.0.1:1883",
     )
 
     type: str
@@ -160,6 +161,7 @@ class StatusAnswer(BaseModel):
     devices: int = Field(description="devices heard of within the last minute")
     clients: int = Field(description="live clients of this process")
     log_time: int | None
+    mqtt: str = Field(description="where devices connect")
 
 
 class Health(BaseModel):

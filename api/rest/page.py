@@ -80,5 +80,5 @@ class Page(StaticFiles):
 
 
 def _is_route(path: str) -> bool:
-    """True for what the page's own router may know: anything but the name of a file."""
-    return "." not in path.rpartition("/")[2] and not path.startswith("assets/")
+    """True for what the page's own router may know: a device, whatever its name, or anything but the name of a file."""
+    return path.startswith("devices/") or ("." not in path.rpartition("/")[2] and not path.startswith("assets/"))

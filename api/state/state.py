@@ -42,7 +42,7 @@ def build(settings: ApiSettings) -> State:
     live = LiveLog(settings.live_rows, settings.partitions)
     lag, dead_letters = LagWatch(settings.kafka), DeadLetters(settings.kafka)
     feed = Feed(settings, live, valkey.everything)
-    status = StatusBoard(feed, lag, dead_letters, postgres, meters)
+    status = StatusBoard(feed, lag, dead_letters, postgres, meters, settings.mqtt)
     feed.on_tick.append(status.on_tick)
     return State(settings, access, postgres, valkey, live, feed, lag, dead_letters, status, meters)
 

@@ -53,6 +53,7 @@ class Status(TypedDict):
     devices: int
     clients: int
     log_time: int | None
+    mqtt: str
 
 
 class Delays:
@@ -96,13 +97,14 @@ class StatusBoard:
     """Puts the status together once a second; asking it is free."""
 
     def __init__(
-        self, feed: Feed, lag: LagWatch, dead_letters: DeadLetters, postgres: Postgres, meters: Meters
+        self, feed: Feed, lag: LagWatch, dead_letters: DeadLetters, postgres: Postgres, meters: Meters, mqtt: str
     ) -> None:
         self._feed = feed
         self._lag = lag
         self._dead_letters = dead_letters
         self._postgres = postgres
         self._meters = meters
+        self._mqtt = mqtt
         self._delays = Delays()
         self._rate = Rate()
         self._sink_lag: int | None = None
@@ -149,6 +151,7 @@ class StatusBoard:
             "devices": live.active(now - ACTIVE_MS),
             "clients": self.clients,
             "log_time": live.log_time,
+            "mqtt": self._mqtt,
         }
 
     def _publish(self) -> None:

@@ -3,12 +3,14 @@ import { useUi } from "../state/ui";
 import { CloseIcon } from "./Icons";
 
 const host = () => window.location.hostname || "127.0.0.1";
+const portOf = (mqtt: string | undefined) => mqtt?.match(/:(\d+)\/?$/)?.[1] ?? "1883";
 
 /** The two commands that bring a device in. */
 export function ConnectSteps({ device = "my-device" }: { device?: string }) {
   const tenant = useUi((ui) => ui.tenant);
+  const port = useUi((ui) => portOf(ui.status?.mqtt));
   const publish = [
-    `mosquitto_pub -h ${host()} -p 1883 -q 1 \\`,
+    `mosquitto_pub -h ${host()} -p ${port} -q 1 \\`,
     `  -u ${tenant}/${device} -P TOKEN \\`,
     `  -t v1/${tenant}/${device}/telemetry -m '{"temperature_c": 21.5}'`,
   ].join("\n");
@@ -16,8 +18,8 @@ export function ConnectSteps({ device = "my-device" }: { device?: string }) {
     <ol className="steps">
       <li>
         <p>
-          Make a token for it. The command also prints the line below, and one for Python, with your port and
-          token filled in.
+          Make a token for it. The command also prints the line below, and one for Python, with the token
+          filled in.
         </p>
         <Snippet text={`.venv/app/bin/headwater devices add ${tenant} ${device}`} />
       </li>

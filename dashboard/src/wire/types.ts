@@ -81,6 +81,8 @@ export interface StatusFrame {
   dead_letters: Record<string, number>;
   devices: number;
   log_time: number | null;
+  /** Where devices connect, as the server itself reaches it. */
+  mqtt?: string;
 }
 
 export interface RefusedFrame {
