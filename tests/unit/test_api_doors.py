@@ -152,7 +152,7 @@ def built(tmp_path):
     (tmp_path / "mark.svg").write_text("<svg/>")
 
 
-@pytest.mark.parametrize("path", ["/", "/index.html", "/devices/sim-0001", "/status"])
+@pytest.mark.parametrize("path", ["/", "/index.html", "/devices/sim-0001", "/devices/boiler.1", "/status"])
 def test_the_page_answers_its_own_routes_and_is_asked_for_each_time(ask, built, path):
     answer = ask(path, key=None)
     assert (answer.status_code, answer.text) == (200, "<title>page</title>")
