@@ -12,12 +12,23 @@ from string import Template
 
 from connectors.jars import FLINK_VERSION
 from headwater.model.settings import project_folder
-from headwater.stack import jars, places, probes
+from headwater.stack import jars, jvm, places, probes
 from headwater.stack.files import link, private_folder, write_private
 from headwater.stack.program import Program
 from headwater.stack.state import State
 
-CONF = ("log4j-console.properties",)
+LOGGING = "log4j-console.properties"
+
+MEMORY_MB = {
+    "jm_heap": 448,
+    "jm_metaspace": 160,
+    "tm_framework_heap": 96,
+    "tm_off_heap": 64,
+    "tm_task_heap": 480,
+    "tm_network": 96,
+    "tm_metaspace": 192,
+}
+"""Sizes that both Flink's configuration and the JVM's options state."""
 
 
 def home(state: State) -> Path:
@@ -42,6 +53,7 @@ def environment(state: State) -> dict[str, str]:
         "FLINK_CONF_DIR": str(home(state) / "conf"),
         "FLINK_LOG_DIR": str(state.folder / "flink" / "log"),
         "FLINK_PID_DIR": str(state.folder / "flink" / "pid"),
+        **{f"FLINK_{name.upper()}_DIR": str(home(state) / name) for name in ("bin", "lib", "opt", "plugins")},
         "FLINK_IDENT_STRING": "headwater",
         "JAVA_HOME": str(places.java_home()),
         # Thread mode finds its interpreter's libraries only by this.
@@ -51,20 +63,30 @@ def environment(state: State) -> dict[str, str]:
 
 def prepare(state: State) -> None:
     """Makes FLINK_HOME and its conf. Cheap to repeat; a changed jar or conf is taken over."""
-    pyflink = places.jobs_site_packages() / "pyflink"
+    pyflink = _pyflink()
     target = private_folder(private_folder(state.folder / "flink") / "home")
     for name in ("checkpoints", "savepoints", "rocksdb", "tmp", "log", "pid"):
         private_folder(state.folder / "flink" / name)
     _copy_scripts(pyflink / "bin", target / "bin")
-    ours = list(jars.folder("flink", state.folder).glob("*.jar"))
-    _links(target / "lib", [*(pyflink / "lib").glob("*.jar"), *(pyflink / "opt").glob("flink-python*.jar"), *ours])
+    _links(target / "lib", _library(state))
     # `flink run -py` wants a real folder here, not a link.
     _links(target / "opt", list((pyflink / "opt").glob("*.jar")))
     _links(target / "plugins", [one for one in (pyflink / "plugins").iterdir() if one.is_dir()])
     conf = private_folder(target / "conf")
     write_private(conf / "config.yaml", rendered(state))
-    for name in CONF:
-        shutil.copyfile(project_folder() / "flink-conf" / name, conf / name)
+    # The scripts for clients (`flink`, `sql-client.sh`) look for files of their own.
+    for name in (LOGGING, "log4j-cli.properties", "log4j-session.properties"):
+        shutil.copyfile(project_folder() / "flink-conf" / LOGGING, conf / name)
+
+
+def _pyflink() -> Path:
+    return places.jobs_site_packages() / "pyflink"
+
+
+def _library(state: State) -> list[Path]:
+    """What lies in `lib/`: Flink's own jars, the one of Python, and ours (which need not have been fetched yet)."""
+    ours = [jars.folder("flink", state.folder) / jar.filename for jar in jars.locked("flink")]
+    return [*(_pyflink() / "lib").glob("*.jar"), *(_pyflink() / "opt").glob("flink-python*.jar"), *ours]
 
 
 def rendered(state: State) -> str:
@@ -77,6 +99,7 @@ def rendered(state: State) -> str:
         rpc_port=state.ports["flink-rpc"],
         folder=state.folder / "flink",
         python=places.jobs_python(),
+        **MEMORY_MB,
     )
     return text + "\n" + _filled("jobs.yaml", folder=state.folder / "flink")
 
@@ -92,7 +115,11 @@ def job_options(state: State) -> dict[str, str]:
 
 
 def _filled(name: str, **names: object) -> str:
-    return Template((project_folder() / "flink-conf" / name).read_text()).substitute(names)
+    return Template(_text(name)).substitute(names)
+
+
+def _text(name: str) -> str:
+    return (project_folder() / "flink-conf" / name).read_text()
 
 
 def _copy_scripts(source: Path, target: Path) -> None:
@@ -114,30 +141,71 @@ def _links(folder: Path, targets: list[Path]) -> None:
         link(target, folder / name)
 
 
+def _java(state: State, name: str, main: str, *options: str) -> tuple[str, ...]:
+    """The command that Flink's `*-foreground` scripts end in, without the four JVMs that they start to get there."""
+    conf, lib = home(state) / "conf", home(state) / "lib"
+    opened = [line.strip() for line in _text("config.yaml").splitlines() if line.strip().startswith("--add-")]
+    names = [target.name for target in _library(state)]
+    return (
+        str(places.java()),
+        *options,
+        *opened,
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-Dlog4j.configurationFile=file:{conf / LOGGING}",
+        f"-Dlog.file={state.folder / 'logs' / name}.log",  # what the web UI shows; the supervisor writes it
+        "-cp",
+        # flink-dist last, as the scripts have it: it holds copies of some classes.
+        ":".join(str(lib / one) for one in sorted(names, key=lambda one: (one.startswith("flink-dist"), one))),
+        main,
+        "--configDir",
+        str(conf),
+    )
+
+
 def jobmanager(state: State) -> Program:
     """The JobManager with the web UI."""
+    size = MEMORY_MB
+    options = (
+        jvm.LIGHT,
+        "-Xms64m",
+        f"-Xmx{size['jm_heap']}m",
+        f"-XX:MaxMetaspaceSize={size['jm_metaspace']}m",
+        "-XX:+UseSerialGC",
+    )
+    main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     return Program(
         name="jobmanager",
-        command=(str(home(state) / "bin" / "jobmanager.sh"), "start-foreground"),
+        command=_java(state, "jobmanager", main, *options),
         environment=environment(state),
         probe=probes.flink_jobmanager(state.url("flink")),
         depends=("jars",),
         port="flink",
         version=FLINK_VERSION,
         says="Flink, with its web UI",
+        stop_wait_s=30,
         settle_s=3,
     )
 
 
 def taskmanager(state: State) -> Program:
     """The TaskManager; it registers with the JobManager by itself, also when that one comes later."""
+    size = MEMORY_MB
+    options = (
+        "-Xms128m",
+        f"-Xmx{size['tm_framework_heap'] + size['tm_task_heap']}m",
+        f"-XX:MaxDirectMemorySize={size['tm_off_heap'] + size['tm_network']}m",
+        f"-XX:MaxMetaspaceSize={size['tm_metaspace']}m",
+        "-XX:+UseG1GC",
+        "-XX:MaxGCPauseMillis=50",
+    )
     return Program(
         name="taskmanager",
-        command=(str(home(state) / "bin" / "taskmanager.sh"), "start-foreground"),
+        command=_java(state, "taskmanager", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *options),
         environment=environment(state),
         probe=probes.flink_taskmanager(state.url("flink")),
         depends=("jars",),
         version=FLINK_VERSION,
-        says="Flink's worker: 4 slots, 1280 MiB",
+        says="Flink's worker: 4 slots, 1312 MiB at most",
+        stop_wait_s=30,
         settle_s=3,
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 from headwater.model.errors import StackError
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings, project_folder
-from headwater.stack import flink, places
+from headwater.stack import flink, jvm, places
 from headwater.stack.files import private_folder, write_private
 from headwater.stack.page import digest
 from headwater.stack.snapshots import Snapshot
@@ -120,7 +120,12 @@ def submit(state: State, name: str, *options: str) -> str:
     given = {"python.files": str(wheel(state)), **flink.job_options(state)}
     pairs = [word for key, value in given.items() for word in ("-D", f"{key}={value}")]
     command = [str(places.jobs_python()), "-m", "jobs.run", name, *pairs, *options]
-    environment = {**os.environ, "HEADWATER_STATE": str(state.folder), "JAVA_HOME": str(places.java_home())}
+    environment = {
+        **os.environ,
+        "HEADWATER_STATE": str(state.folder),
+        "JAVA_HOME": str(places.java_home()),
+        "JVM_ARGS": f"{jvm.LIGHT} -XX:+UseSerialGC",
+    }
     if "flink" not in state.external:
         environment |= flink.environment(state)
     # The client is to import the code that it submits, and PyFlink from its own environment.
