@@ -17,7 +17,7 @@ from connectors.doors.cut import Arrival, Rows, cut, pack_of_one
 from connectors.doors.limits import MAX_NAME, Limits, control_free
 from connectors.doors.parse import parse
 from headwater.model.errors import Refused
-from headwater.model.pack import Pack
+from headwater.model.pack import LARGEST, Pack
 
 _FORMS = 'send {"name": value}, {"ts": ms, "values": {...}}, a list of those, or {"ts": [...], "metrics": {...}}'
 _INFINITE = float("inf")
@@ -194,10 +194,11 @@ class _Message:
                 number = float(value)
             except OverflowError:
                 number = _INFINITE
-            if -_INFINITE < number < _INFINITE:
+            if -LARGEST < number < LARGEST:
                 return number
             self.refuse(
-                "not-finite", f"expected a finite number, got {_show(value)} for {_show(name)} at {ts}; leave it out"
+                "not-finite",
+                f"expected a number within ±{LARGEST:g}, got {_show(value)} for {_show(name)} at {ts}; leave it out",
             )
             return None
         if kind is bool:

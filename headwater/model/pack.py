@@ -12,6 +12,9 @@ import msgspec
 PANE_MS = 10_000
 """Width of the one level that Flink computes. Not a setting: rows of every store are keyed by it."""
 
+LARGEST = 1e100
+"""Numbers of this size and above are refused: the squares of a pane would sum to infinity."""
+
 PULSE_TENANT = "_pulse"
 """Tenant of the beats that move log time while devices are silent. Names with a leading `_` are reserved."""
 
@@ -109,7 +112,7 @@ REASONS: dict[str, str] = {
     "bad-json": "the payload is not JSON in UTF-8",
     "bad-shape": "the JSON is none of the accepted forms",
     "bad-type": "a value is neither a number, a text nor true/false",
-    "not-finite": "a value is NaN or infinite",
+    "not-finite": "a value is NaN, infinite, or not within ±1e100 (its squares would sum to infinity)",
     "bad-stamp": "a time stamp is not a whole number of milliseconds",
     "too-old": "a time stamp is older than HEADWATER_OLDEST_MS allows",
     "too-new": "a time stamp is further ahead of arrival than HEADWATER_AHEAD_MS allows",

@@ -133,6 +133,7 @@ def test_packs_are_cut_at_the_pane_and_at_the_cap():
         (b'{"a":Infinity}', "not-finite"),
         (b'{"a":-Infinity}', "not-finite"),
         (b'{"a":1e999}', "not-finite"),
+        (b'{"a":-1e100}', "not-finite"),
         (b'{"a":1%s}' % (b"0" * 400), "not-finite"),
         (b'{"a":1%s}' % (b"0" * 5000), "not-finite"),
         ({"ts": "now", "values": {"a": 1}}, "bad-stamp"),
