@@ -190,9 +190,7 @@ def test_a_name_that_cannot_travel_is_not_allowed(name):
     assert not name_allowed(name)
 
 
-values = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**53), 2**53), st.booleans(), st.text(max_size=5)
-)
+values = st.one_of(st.floats(-1e99, 1e99), st.integers(-(2**53), 2**53), st.booleans(), st.text(max_size=5))
 names = st.sampled_from(["a", "b", "c", "d"])
 stamps = st.integers(NOW - 30_000, NOW + 30_000)
 wrapped = st.fixed_dictionaries({"ts": stamps, "values": st.dictionaries(names, values, min_size=1)})
