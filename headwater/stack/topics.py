@@ -25,7 +25,7 @@ def create_all(settings: Settings) -> list[str]:
     Raises `StackError` if a topic keyed by device has another number of partitions than the setting: the keys of
     devices would move to other partitions.
     """
-    admin = AdminClient({"bootstrap.servers": settings.kafka})
+    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
     present = admin.list_topics(timeout=TIMEOUT_S).topics
     new = [topic for topic in ALL if topic.name not in present]
     wanted = [
