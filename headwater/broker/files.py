@@ -36,6 +36,7 @@ _LOGBACK = """<configuration scan="false">
   <root level="WARN"><appender-ref ref="out"/></root>
   <logger name="com.google.common.util.concurrent.Futures.CombinedFuture" level="OFF"/>
   <logger name="oshi" level="ERROR"/>
+  <logger name="event.message-dropped" level="DEBUG"/>
 </configuration>
 """
 

@@ -131,19 +131,25 @@ class Line:
     def client(self, user: str, token: str, protocol: int = paho.MQTTv5, client_id: str = "") -> "Client":
         return Client(self.port, user, token, protocol, client_id or f"c-{uuid.uuid4().hex}")
 
-    def packs(self, enough: Callable[[list[Pack]], bool], patience_s: float = PATIENCE_S) -> list[Pack]:
+    def packs(self, enough: Callable[[list[Pack]], bool]) -> list[Pack]:
         """All packs of this line's tenant in log order (per partition), once they are enough."""
-        return self._read(RAW.name, Pack, enough, patience_s)
+        return self._read(RAW.name, Pack, enough)
+
+    def all_packs(self) -> list[Pack]:
+        """All packs of this line's tenant up to the end that the log has now."""
+        return self._read(RAW.name, Pack, None)
 
     def letters(self, enough: Callable[[list[DeadLetter]], bool]) -> list[DeadLetter]:
-        return self._read(DEAD_LETTER.name, DeadLetter, enough, PATIENCE_S)
+        return self._read(DEAD_LETTER.name, DeadLetter, enough)
 
-    def _read(self, topic: str, kind: type, enough: Callable[[list], bool], patience_s: float) -> list:
+    def _read(self, topic: str, kind: type, enough: Callable[[list], bool] | None) -> list:
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "test", "enable.auto.commit": False})
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        places = [TopicPartition(topic, partition, 0) for partition in partitions]
+        ends = {place.partition: consumer.get_watermark_offsets(place, 10)[1] for place in places}
+        consumer.assign(places)
         found: list = []
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + PATIENCE_S
         try:
             while time.monotonic() < until:
                 for message in consumer.consume(1_000, 0.5):
@@ -152,11 +158,18 @@ class Line:
                     if record.tenant == self.tenant:
                         assert message.key() == codec.device_key(record.tenant, record.device)
                         found.append(record)
-                if enough(found):
+                if enough is None and self._reached(consumer, places, ends):
+                    return found
+                if enough is not None and enough(found):
                     return found
         finally:
             consumer.close()
         raise AssertionError(f"{topic} did not get what was expected; {len(found)} records: {found[:5]}")
+
+    @staticmethod
+    def _reached(consumer: Consumer, places: list[TopicPartition], ends: dict[int, int]) -> bool:
+        # The position is negative until something was read.
+        return all(max(0, place.offset) >= ends[place.partition] for place in consumer.position(places))
 
 
 class Client:
