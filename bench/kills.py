@@ -16,7 +16,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -28,6 +27,10 @@ import redis
 from headwater import registry
 from headwater.model.settings import Settings
 from headwater.model.stores import LEVEL, latest_key
+from headwater.stack import catalog
+from headwater.stack.program import why_not_ready
+from headwater.stack.state import State
+from headwater.stack.supervise import Supervisor
 from headwater.truth.load import NumberedLoad, Shape
 from headwater.truth.reference import Expected, fold_readings, rows_differ
 
@@ -47,31 +50,27 @@ TARGETS = (
 TENANT = "kills"
 
 
-def status() -> dict[str, Any]:
-    """What `headwater status --json` says."""
-    out = subprocess.run(
-        [sys.executable, "-m", "headwater.cli", "status", "--json"], capture_output=True, text=True, check=False
-    )
-    found: dict[str, Any] = json.loads(out.stdout)
-    return found
+def healthy_pid(state: State, name: str) -> int | None:
+    """The pid of a program if it runs and its probe is content, else None."""
+    running = Supervisor(state).programs().get(name)
+    program = next(one for one in catalog.programs(state) if one.name == name)
+    return running.pid if running and running.state == "RUNNING" and not why_not_ready(program.probe) else None
 
 
-def service(name: str) -> dict[str, Any]:
-    """One service of the status."""
-    return next(one for one in status()["services"] if one["name"] == name)
-
-
-def kill_once(name: str) -> float:
-    """SIGKILL to `name`; returns the seconds until it is healthy under a new pid. Raises TimeoutError after 120 s."""
-    before = service(name)["pid"]
+def kill_once(state: State, name: str) -> float:
+    """SIGKILL to `name`; returns the seconds until it is healthy under a new pid. Raises TimeoutError after 180 s."""
+    begun = time.monotonic()
+    while (before := healthy_pid(state, name)) is None and time.monotonic() - begun < 180:
+        time.sleep(0.2)
+    if before is None:
+        raise TimeoutError(f"{name} is not healthy before it was killed: see `headwater status`")
     os.kill(before, signal.SIGKILL)
     begun = time.monotonic()
-    while time.monotonic() - begun < 120:
-        time.sleep(0.5)
-        now = service(name)
-        if now["pid"] not in (before, None, 0) and now["state"] == "healthy":
+    while time.monotonic() - begun < 180:
+        time.sleep(0.2)
+        if healthy_pid(state, name) not in (before, None):
             return time.monotonic() - begun
-    raise TimeoutError(f"{name} was killed and is not healthy again after 120 s")
+    raise TimeoutError(f"{name} was killed and is not healthy again after 180 s")
 
 
 @dataclass
@@ -144,11 +143,11 @@ def take_a_row_away(url: str, tenant: str) -> None:
         )
 
 
-def run(targets: list[str], rounds: int, seed: int, shape: Shape, tenant: str, control: bool) -> Outcome:
+def run(given: argparse.Namespace, shape: Shape, tenant: str) -> Outcome:
     """The whole trial; see the module's docstring."""
-    settings, rng, outcome = Settings(), random.Random(seed), Outcome()
+    settings, state, rng, outcome = Settings(), State.load(), random.Random(given.seed), Outcome()
     url = settings.postgres.get_secret_value()
-    names = [f"load-{seed}-{i:04d}" for i in range(shape.devices)]
+    names = [f"load-{given.seed}-{i:04d}" for i in range(shape.devices)]
     with psycopg.connect(url) as connection:
         registry.add_tenant(connection, tenant)
         tokens = {name: registry.new_token() for name in names}
@@ -157,10 +156,11 @@ def run(targets: list[str], rounds: int, seed: int, shape: Shape, tenant: str, c
     load = NumberedLoad(settings.mqtt, tenant, tokens, shape)
     load.start()
     try:
-        for _ in range(rounds):
-            for target in targets:
+        until = time.monotonic() + given.minutes * 60
+        for target in (given.target or list(TARGETS)) * given.rounds:
+            if time.monotonic() < until:
                 time.sleep(rng.uniform(0.5, 3.0))
-                seconds = kill_once(target)
+                seconds = kill_once(state, target)
                 outcome.kills[target] = outcome.kills.get(target, 0) + 1
                 print(f"killed {target}: healthy again after {seconds:.1f} s", flush=True)
         time.sleep(rng.uniform(0.5, 3.0))
@@ -169,7 +169,7 @@ def run(targets: list[str], rounds: int, seed: int, shape: Shape, tenant: str, c
     expected = fold_readings(load.readings())
     outcome.readings = sum(row.count for row in expected.values())
     missing, extra, different = wait_for_rows(url, tenant, expected, timeout_s=180)
-    if control:
+    if given.control:
         take_a_row_away(url, tenant)
         missing, extra, different = wait_for_rows(url, tenant, expected, timeout_s=0)
     outcome.missing, outcome.extra, outcome.different = len(missing), len(extra), len(different)
@@ -183,15 +183,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", action="append", choices=TARGETS, help="process to kill (repeatable; default: all)")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=60, help="no more kills after this time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--devices", type=int, default=20)
     parser.add_argument("--tenant", default=None, help="tenant of the load (default: one of its own per seed)")
     parser.add_argument("--control", action="store_true", help="take a stored row away at the end: the trial must fail")
     given = parser.parse_args()
     tenant = given.tenant or f"{TENANT}-{given.seed}"
-    outcome = run(
-        given.target or list(TARGETS), given.rounds, given.seed, Shape(devices=given.devices), tenant, given.control
-    )
+    outcome = run(given, Shape(devices=given.devices), tenant)
     print(json.dumps({**outcome.__dict__, "good": outcome.good}, indent=2))
     return 0 if outcome.good else 1
 

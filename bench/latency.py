@@ -19,9 +19,8 @@ from collections import deque
 import psycopg
 import websockets
 
-from bench.kills import status
 from headwater import registry
-from headwater.model.settings import Settings
+from headwater.model.settings import ApiSettings, Settings
 from headwater.truth.load import LoadDevice, Message, NumberedLoad, Shape
 
 TENANT = "latency"
@@ -104,8 +103,8 @@ def main() -> None:
     for probe in probes.values():
         probe.connect(settings.mqtt)
     time.sleep(15)
-    found = status()
-    delays = sorted(asyncio.run(watch(probes, settings.api, found["access_key"], given.seconds, every=0.5)))
+    key = ApiSettings().access_key.get_secret_value()
+    delays = sorted(asyncio.run(watch(probes, settings.api, key, given.seconds, every=0.5)))
     left = load.stop()
     missing = sum(len(probe.waiting) for probe in probes.values())
     for probe in probes.values():
