@@ -202,6 +202,8 @@ def taskmanager(state: State) -> Program:
         name="taskmanager",
         command=_java(state, "taskmanager", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *options),
         environment=environment(state),
+        # Python workers look for modules in their working directory first: it must not be the checkout.
+        folder=state.folder / "flink" / "tmp",
         probe=probes.flink_taskmanager(state.url("flink")),
         depends=("jars",),
         version=FLINK_VERSION,
