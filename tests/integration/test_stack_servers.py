@@ -1,5 +1,9 @@
 """The servers of the stack, started for real from the stack's own definitions."""
 
+import subprocess
+import sys
+
+import psutil
 import psycopg
 import pytest
 import redis
@@ -46,3 +50,18 @@ def test_valkey_wants_its_password(valkey):
     with pytest.raises(redis.exceptions.AuthenticationError):
         stranger.ping()
     stranger.close()
+
+
+def test_servers_end_with_a_test_run_that_is_killed(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from headwater.stack import foreground, probes;"
+        "from headwater.stack.program import Program;"
+        "sleeper = Program(name='sleeper', command=(sys.executable, '-c', 'import time; time.sleep(600)'),"
+        " probe=probes.nothing); print(foreground.start(sleeper, Path(sys.argv[1])).pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True) as run:
+        child = psutil.Process(int(run.stdout.readline()))
+        assert child.is_running()
+        run.kill()
+    gone, _ = psutil.wait_procs([child], timeout=10)
+    assert gone
