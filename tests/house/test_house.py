@@ -72,7 +72,9 @@ def test_a_topic_is_named_in_one_place_only(topic):
 
 def test_no_job_rule_or_function_reads_the_wall_clock():
     clock = r"time\.time\(|time_ns\(|datetime\.now\(|utcnow\(|monotonic\(|current_timestamp|localtimestamp"
-    assert not offenders(clock, tracked("jobs/*.py", "udfs/*.py", "headwater/rules/*.py", "sql/views/*", "sql/sources/*"))
+    assert not offenders(
+        clock, tracked("jobs/*.py", "udfs/*.py", "headwater/rules/*.py", "sql/views/*", "sql/sources/*")
+    )
 
 
 def test_lock_files_do_not_record_where_packages_came_from():
