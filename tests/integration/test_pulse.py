@@ -28,9 +28,12 @@ def test_every_partition_where_log_time_is_made_gets_beats_and_sigterm_ends_them
     topics = consumer.list_topics(timeout=10).topics
     wanted = {(topic.name, partition) for topic in BEATS for partition in topics[topic.name].partitions}
     assert len({name for name, _ in wanted}) == 4
-    consumer.assign([TopicPartition(name, partition, 0) for name, partition in wanted])
+    places = [TopicPartition(name, partition) for name, partition in wanted]
+    for place in places:
+        place.offset = consumer.get_watermark_offsets(place, 10)[1]
+    consumer.assign(places)
     beats: dict[tuple[str, int], int] = dict.fromkeys(wanted, 0)
-    for _ in range(200):
+    for _ in range(400):
         for message in consumer.consume(500, 0.2):
             place = (message.topic(), message.partition())
             if not message.key().startswith(f"{PULSE_TENANT}/".encode()):
