@@ -39,7 +39,7 @@ def never_reuse_publish_ids() -> None:
     HiveMQ goes on after the highest id in its store of payloads. A kill between the commit of a queue entry and the
     write of its payload leaves an entry without payload (never acknowledged) under a higher id. A new message that got
     the same id would find its payload counted as stored, would not store it, and would be lost after its PUBACK
-    (seen: in one of about six kills under flood).
+    (docs/decisions.md, 13).
     """
     counter = jpype.JClass("com.hivemq.mqtt.message.publish.PUBLISH").PUBLISH_COUNTER
     counter.set(max(int(counter.get()), time.time_ns() // 1_000))
