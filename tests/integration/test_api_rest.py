@@ -233,14 +233,12 @@ def test_stores_that_go_away_are_503_and_come_back_by_themselves(tmp_path, kafka
     stores.register(tenant, "a")
     stores.latest(row(tenant, "a", "m"))
     stores.panes(row(tenant, "a", "m"))
-    address = urlsplit(stores.postgres)
-    wires = {
-        "postgres": Wire((address.hostname, address.port)),
-        "valkey": Wire((urlsplit(stores.valkey).hostname, urlsplit(stores.valkey).port)),
-    }
-    user = address.netloc.rpartition("@")[0]
-    through = address._replace(netloc=f"{user}@127.0.0.1:{wires['postgres'].port}").geturl()
-    valkey = f"redis://127.0.0.1:{wires['valkey'].port}/0"
+    servers = {"postgres": urlsplit(stores.postgres), "valkey": urlsplit(stores.valkey)}
+    wires = {name: Wire((address.hostname, address.port)) for name, address in servers.items()}
+    through, valkey = (
+        address._replace(netloc=f"{address.netloc.rpartition('@')[0]}@127.0.0.1:{wires[name].port}").geturl()
+        for name, address in servers.items()
+    )
     asks = {"postgres": "/v1/devices/a/series", "valkey": "/v1/devices/a/latest"}
     with served(tmp_path, kafka, through, valkey) as api:
         for away, path in asks.items():
