@@ -16,6 +16,13 @@ MAX_PACKET = 1_048_576
 MAX_QUEUE = 1_000_000
 """Messages in a session's queue at which HiveMQ would drop. Publishers are refused long before."""
 
+RECEIVE_MAXIMUM = 65_535
+"""Unacknowledged publishes that a client may have on its way: as many as MQTT knows packet ids.
+
+Clients such as paho send their whole backlog at once when they are back, whatever the broker says. A lower limit sends
+them away (0x93) before they have read their PUBACKs, so they come back and send it all again, for ever.
+"""
+
 _CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
 <hivemq>
   <listeners><tcp-listener><port>{port}</port><bind-address>{host}</bind-address></tcp-listener></listeners>
@@ -23,7 +30,7 @@ _CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
   <mqtt>
     <queued-messages><max-queue-size>{queue}</max-queue-size><strategy>discard</strategy></queued-messages>
     <packets><max-packet-size>{packet}</max-packet-size></packets>
-    <receive-maximum><server-receive-maximum>100</server-receive-maximum></receive-maximum>
+    <receive-maximum><server-receive-maximum>{receive}</server-receive-maximum></receive-maximum>
   </mqtt>
   <anonymous-usage-statistics><enabled>false</enabled></anonymous-usage-statistics>
 </hivemq>
@@ -87,6 +94,7 @@ class Folders:
                 host=escape(settings.host),
                 queue=max(MAX_QUEUE, 10 * settings.broker_queue_limit),
                 packet=MAX_PACKET,
+                receive=RECEIVE_MAXIMUM,
             )
         )
         self.logback.write_text(_LOGBACK)
