@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -30,8 +31,11 @@ class Server:
         foreground.wait_ready(self.program, self.process, self.logs)
 
     def kill(self) -> None:
+        # PostgreSQL does not start again while a backend of the killed one still lives.
+        children = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        assert not psutil.wait_procs(children, 60)[1]
 
     def stop(self) -> None:
         foreground.stop(self.program, self.process)
