@@ -21,6 +21,9 @@ from headwater.stack.foreground import running
 from headwater.stack.state import State
 from headwater.stack.topics import create_all
 
+# A client plans for half a minute of CPU; a busy machine makes minutes of that.
+pytestmark = pytest.mark.timeout(900)
+
 UDF_JOB = Path(__file__).parent / "udf_job.py"
 
 
@@ -41,7 +44,7 @@ def flink_run(cluster: State, folder: Path, *arguments: str, **extra: str) -> st
     environment = {**os.environ, **flink.environment(cluster), **extra}
     environment.pop("PYTHONPATH", None)
     command = [str(flink.home(cluster) / "bin" / "flink"), "run", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[:2_000]
     return done.stdout
 
