@@ -15,6 +15,7 @@ import asyncio
 import json
 import time
 from collections import deque
+from dataclasses import dataclass, field
 
 import psycopg
 import websockets
@@ -37,8 +38,11 @@ def tokens_for(url: str, names: list[str]) -> dict[str, str]:
     return tokens
 
 
+@dataclass
 class Probe(LoadDevice):
     """Sends one reading at a time, the value of which is the moment of sending in ms."""
+
+    waiting: deque[int] = field(default_factory=deque)
 
     def ping(self) -> None:
         """Publishes the present time."""
@@ -46,9 +50,6 @@ class Probe(LoadDevice):
         now = self._last_ts = max(now, self._last_ts + 1)
         self.waiting.append(now)
         self._publish(Message([now], {"sent": [float(now)]}))
-
-    def __post_init__(self) -> None:
-        self.waiting: deque[int] = deque()
 
 
 async def watch(probes: dict[str, Probe], url: str, key: str, seconds: float, every: float) -> list[float]:
