@@ -91,9 +91,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     given = parser.parse_args()
     settings = Settings()
-    # A message carries one second of 10 Hz for 2 metrics, as a small gateway would send it.
-    devices = max(1, given.rate // 20)
-    shape = Shape(devices=devices, metrics=2, pack=10, every_ms=1_000)
+    # A message carries one second of 10 Hz for 10 metrics, as a gateway sends it. (More than some 300 paho clients do
+    # not fit into the select() of one process.)
+    devices = max(1, given.rate // 100)
+    shape = Shape(devices=devices, metrics=10, pack=10, every_ms=1_000)
     names = [f"load-{i:04d}" for i in range(devices)]
     probe_names = [f"probe-{i:02d}" for i in range(PROBES)]
     tokens = tokens_for(settings.postgres.get_secret_value(), names + probe_names)
