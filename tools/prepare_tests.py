@@ -1,7 +1,10 @@
-"""What the tests need beside their environments: the jars in the shared cache, and the built page."""
+"""What the tests need beside their environments: the jars in the shared cache, the built page, and a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,11 +23,25 @@ def step(name: str, run: Callable[[], str]) -> None:
     print(f" ✓ {name:<14} {said} {time.monotonic() - begun:6.1f} s", flush=True)
 
 
+def browser() -> str:
+    """Chromium for the tests of the page. No wheel holds one: it is installed where root and apt can."""
+    if found := next((name for name in ("chromium", "chromium-browser", "google-chrome") if shutil.which(name)), ""):
+        return found
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise StackError("No Chromium was found, which the tests of the page drive.", "install chromium, run it again.")
+    for words in (("update", "-qq"), ("install", "-y", "-qq", "chromium")):
+        done = subprocess.run(("apt-get", *words), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"apt-get {' '.join(words)} failed: {done.stderr[-400:]}", "install chromium by hand.")
+    return "chromium installed"
+
+
 def main() -> None:
-    """Both, one after the other."""
+    """All of it, one after the other."""
     with TemporaryDirectory() as folder:
         step("jars", lambda: jars.ensure(Path(folder)))
     step("page", lambda: page.build(state_folder()))
+    step("browser", browser)
 
 
 if __name__ == "__main__":
