@@ -23,10 +23,19 @@ def step(name: str, run: Callable[[], str]) -> None:
     print(f" ✓ {name:<14} {said} {time.monotonic() - begun:6.1f} s", flush=True)
 
 
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+"""Names that Chromium goes by on PATH; the tests of the page take the first that is there."""
+
+
+def find_chromium() -> str | None:
+    """The path of this machine's Chromium, or None."""
+    return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
 def browser() -> str:
     """Chromium for the tests of the page. No wheel holds one: it is installed where root and apt can."""
-    if found := next((name for name in ("chromium", "chromium-browser", "google-chrome") if shutil.which(name)), ""):
-        return found
+    if found := find_chromium():
+        return Path(found).name
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise StackError("No Chromium was found, which the tests of the page drive.", "install chromium, run it again.")
     for words in (("update", "-qq"), ("install", "-y", "-qq", "chromium")):

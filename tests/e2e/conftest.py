@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.visiting import START_S, Stack, Visit, visit
+from tools.prepare_tests import CHROMIUM, find_chromium
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -50,7 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium of this machine."""
-    found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    found = find_chromium()
     if found is None:
         pytest.fail(f"Expected one of {', '.join(CHROMIUM)} on PATH, found none: install Chromium (apt, brew, …).")
     with sync_playwright() as playwright:
