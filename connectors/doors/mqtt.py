@@ -8,7 +8,6 @@ receive maximum bounds what is in flight: it is the back-pressure. Run with `pyt
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -35,6 +34,7 @@ from headwater.logs import configure
 from headwater.model.codec import VERSION
 from headwater.model.settings import DoorSettings
 from headwater.model.topics import DEAD_LETTER, RAW
+from headwater.stopping import stop_event
 
 NEVER_S = 0xFFFF_FFFF
 """Session expiry interval that means: never."""
@@ -226,9 +226,7 @@ def main() -> None:
     """Runs the bridge until SIGTERM, then drains and leaves with 0."""
     settings = DoorSettings()
     configure(settings.log_format)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_event()
     if settings.bridge_metrics_port:
         start_http_server(settings.bridge_metrics_port, addr=settings.host)
     wait_for_kafka(settings, stopping)

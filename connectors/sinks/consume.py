@@ -6,7 +6,6 @@ loop lets go of both ends and starts again from the stored positions, as it woul
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from headwater.model import codec
 from headwater.model.errors import BadRecord
 from headwater.model.pack import PANE_MS, Aggregate
 from headwater.model.settings import SinkSettings
+from headwater.stopping import stop_event
 
 _LEAST_POLL_S, _MOST_POLL_S = 0.02, 0.2
 _BATCH = 2_000
@@ -159,7 +159,5 @@ def _check(row: Aggregate) -> None:
 def run(sink: Sink, settings: SinkSettings) -> None:
     """The process of a sink: logs to stdout, SIGTERM and SIGINT flush and end it with 0."""
     configure_log(settings.log_format)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     Runner(sink, settings).run(stop)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 
@@ -19,6 +18,7 @@ from headwater.broker.watch import Watch
 from headwater.logs import configure
 from headwater.model.errors import HeadwaterError, StackError
 from headwater.model.settings import BrokerSettings
+from headwater.stopping import stop_event
 
 _log = structlog.get_logger()
 
@@ -55,9 +55,7 @@ def main() -> None:
     """The process. Ends with 0 after SIGTERM, with 1 if it cannot run."""
     settings = BrokerSettings()
     configure(settings.log_format)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_event()
     if settings.broker_metrics_port:
         start_http_server(settings.broker_metrics_port, addr=settings.host)
     code = 0

@@ -6,7 +6,6 @@ and a resend is recognised. Run with `python -m headwater.workers.agent`.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from headwater.logs import configure
 from headwater.model.settings import AgentSettings
+from headwater.stopping import stop_event
 from headwater.workers.agent_sensors import Sensors
 
 BUFFER_ROWS = 3_600
@@ -142,9 +142,7 @@ def main() -> None:
     """The process: measures until SIGTERM."""
     settings = AgentSettings()
     configure(settings.log_format)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_event()
     Agent(settings).run(stopping)
     _log.info("stopped")
 

@@ -6,7 +6,6 @@ JobManager, which remembers nothing: then the job is submitted again, from its n
 
 from __future__ import annotations
 
-import signal
 import threading
 
 import structlog
@@ -16,6 +15,7 @@ from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
 from headwater.stack.jobs import Keeper
 from headwater.stack.state import State
+from headwater.stopping import stop_event
 
 JOBS = ("aggregation",)
 EVERY_S = 2.0
@@ -43,9 +43,7 @@ def main() -> None:
     """Runs until SIGTERM; the jobs go on without it."""
     settings = JobSettings()
     configure(settings.log_format)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_event()
     state = State.load()
     keep([Keeper(state, name, settings) for name in JOBS], stopping)
     _log.info("stopped")

@@ -7,7 +7,6 @@ Run with `python -m headwater.workers.pulse`.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 
@@ -21,6 +20,7 @@ from headwater.model.codec import VERSION, device_key, encode
 from headwater.model.pack import PULSE_TENANT, Pack, pane_of
 from headwater.model.settings import PulseSettings
 from headwater.model.topics import ALL, RAW, Topic
+from headwater.stopping import stop_event
 
 BEATS = tuple(topic for topic in ALL if topic.first_append)
 """The topics that get a beat."""
@@ -105,9 +105,7 @@ def main() -> None:
     """The process: beats until SIGTERM."""
     settings = PulseSettings()
     configure(settings.log_format)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_event()
     Pulse(settings).run(stopping)
     _log.info("stopped")
 

@@ -1,9 +1,10 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaException, TopicPartition
 
 from headwater.model import codec
 from headwater.model.pack import PULSE_TENANT, Pack
@@ -11,6 +12,16 @@ from headwater.model.settings import Settings
 from headwater.model.topics import RAW
 from headwater.stack.topics import create_all
 from headwater.workers.pulse import BEATS
+
+
+def end_of(consumer, place):
+    """The end of a partition; one that was made a moment ago may have no leader yet."""
+    for _ in range(100):
+        try:
+            return consumer.get_watermark_offsets(place, 10)[1]
+        except KafkaException:
+            time.sleep(0.1)
+    raise AssertionError(f"{place} has no leader after 10 s")
 
 
 @pytest.fixture
@@ -30,7 +41,7 @@ def test_every_partition_where_log_time_is_made_gets_beats_and_sigterm_ends_them
     assert len({name for name, _ in wanted}) == 4
     places = [TopicPartition(name, partition) for name, partition in wanted]
     for place in places:
-        place.offset = consumer.get_watermark_offsets(place, 10)[1]
+        place.offset = end_of(consumer, place)
     consumer.assign(places)
     beats: dict[tuple[str, int], int] = dict.fromkeys(wanted, 0)
     for _ in range(400):
