@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     postgres: SecretStr = Field(
         SecretStr("postgresql://headwater@127.0.0.1:5432/headwater"), description="PostgreSQL or TimescaleDB, as a URL"
     )
+    clickhouse: SecretStr = Field(
+        SecretStr("http://headwater@127.0.0.1:8123/headwater"), description="ClickHouse over HTTP, as a URL"
+    )
     valkey: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Valkey or Redis, as a URL")
     mqtt: str = Field("mqtt://127.0.0.1:1883", description="the MQTT broker, as a URL without credentials")
     flink: str = Field("http://127.0.0.1:8081", description="REST address of the Flink cluster")
@@ -141,6 +144,12 @@ class SinkSettings(Settings):
     )
     keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept")
     keep_1h_days: int = Field(1_825, ge=1, description="days that 1 h and 1 d rows are kept")
+    keep_raw_days: int = Field(
+        35,
+        ge=1,
+        description="days (of event time) that raw readings are kept in ClickHouse; readings that come later than that "
+        "cannot be corrected",
+    )
 
 
 class ApiSettings(Settings):

@@ -31,6 +31,13 @@ LOG_TIMES = "log_time"
 DEVICES = "device"
 TENANTS = "tenant"
 
+READINGS = "reading"
+"""ClickHouse: one row a reading, folded by identity; the first in the log stays."""
+RAW_POSITIONS = "raw_position"
+"""ClickHouse: up to which offset and log time of each partition the readings are stored."""
+RAW_EDGE = "raw_edge"
+"""ClickHouse: event time (epoch ms) before which retention has removed readings."""
+
 
 def latest_key(tenant: str, device: str) -> str:
     """Valkey hash: metric -> the newest Aggregate as JSON. The tag in braces keeps a device on one cluster slot."""
