@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
+from headwater.logs import configure
 from headwater.model.errors import HeadwaterError
 from headwater.model.settings import ApiSettings
 
@@ -23,7 +24,9 @@ def main() -> int:
     # uvicorn drains at SIGTERM and then raises it again, which would end the process with an error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = ApiSettings()
-    _set_up_logs(settings.log_format)
+    configure(settings.log_format)
+    # It logs at INFO the address of each WebSocket, key and all.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     log = structlog.get_logger("api")
     try:
         app = create_app(settings)
@@ -65,24 +68,6 @@ def listen(host: str, port: int) -> socket.socket:
     listener.listen(1_024)
     listener.setblocking(False)
     return listener
-
-
-def _set_up_logs(form: str) -> None:
-    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-    )
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
-    # It logs at INFO the address of each WebSocket, key and all.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import structlog
 
 
 def configure(log_format: str = "json") -> None:
-    """Sends structlog and the standard library's logging (warnings and worse) to stdout as JSON, or as console text."""
+    """Sends structlog (INFO and worse) and standard logging (warnings and worse) to stdout, as JSON or console text."""
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if log_format == "console" else structlog.processors.JSONRenderer()
     )
@@ -20,7 +20,12 @@ def configure(log_format: str = "json") -> None:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    structlog.configure(processors=[*shared, renderer], cache_logger_on_first_use=True)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from connectors.sinks.base import Sink
 from connectors.sinks.letters import Letters
-from connectors.sinks.log import configure_log
 from connectors.sinks.positions import Positions, log_id
+from headwater.logs import configure
 from headwater.model import codec
 from headwater.model.errors import BadRecord
 from headwater.model.pack import PANE_MS, Aggregate
@@ -158,6 +158,6 @@ def _check(row: Aggregate) -> None:
 
 def run(sink: Sink, settings: SinkSettings) -> None:
     """The process of a sink: logs to stdout, SIGTERM and SIGINT flush and end it with 0."""
-    configure_log(settings.log_format)
+    configure(settings.log_format)
     stop = stop_event()
     Runner(sink, settings).run(stop)
