@@ -51,7 +51,14 @@ def prepare(state: State) -> None:
     settings = write_private(state.folder / "kafka" / "server.properties", properties(state))
     if (data / "meta.properties").is_file():
         return
-    command = [*_java(state), "kafka.tools.StorageTool", "format", "-t", state.cluster_id, "-c", str(settings)]
+    command = [
+        *_java(state),
+        "kafka.tools.StorageTool",
+        "format",
+        f"--cluster-id={state.cluster_id}",
+        "-c",
+        str(settings),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StackError(

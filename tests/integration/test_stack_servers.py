@@ -12,7 +12,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from headwater.model.errors import StackError
 from headwater.model.settings import Settings
 from headwater.model.topics import ALL, RAW
-from headwater.stack import topics
+from headwater.stack import jars, topics
+from headwater.stack import kafka as broker
+from headwater.stack.state import State
 
 
 def test_topics_are_made_as_designed_and_making_them_twice_changes_nothing(kafka):
@@ -32,6 +34,15 @@ def test_another_number_of_partitions_is_refused_with_the_number_to_set(kafka):
     topics.create_all(Settings(kafka=kafka))
     with pytest.raises(StackError, match="HEADWATER_PARTITIONS=4"):
         topics.create_all(Settings(kafka=kafka, partitions=5))
+
+
+def test_a_data_folder_can_be_formatted_under_an_id_that_looks_like_an_option(tmp_path):
+    state = State.open(tmp_path, {"HEADWATER_PORTS": "free"})
+    state.cluster_id = "-" + state.cluster_id.strip("-")[1:]
+    jars.ensure(state.folder, "kafka")
+    broker.prepare(state)
+    found = (tmp_path / "kafka" / "data" / "meta.properties").read_text()
+    assert f"cluster.id={state.cluster_id}" in found.splitlines()
 
 
 def test_postgres_wants_its_password(postgres):
