@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.cli import devices, jobs, stack
+from headwater.cli import devices, jobs, log, stack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,3 +20,4 @@ app.command()(stack.doctor)
 app.command()(stack.logs)
 app.add_typer(devices.app, name="devices")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(log.app, name="log")
