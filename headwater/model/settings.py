@@ -152,6 +152,16 @@ class SinkSettings(Settings):
     )
 
 
+class ClickHouseSettings(Settings):
+    """The embedded ClickHouse."""
+
+    clickhouse_memory_mb: int = Field(
+        1_024,
+        ge=256,
+        description="most memory of the embedded ClickHouse in MB; a statement gets at most half, and is refused beyond",
+    )
+
+
 class ApiSettings(Settings):
     """The API process."""
 

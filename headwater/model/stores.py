@@ -37,6 +37,12 @@ RAW_POSITIONS = "raw_position"
 """ClickHouse: up to which offset and log time of each partition the readings are stored."""
 RAW_EDGE = "raw_edge"
 """ClickHouse: event time (epoch ms) before which retention has removed readings."""
+RAW_RECORDS = "raw_record"
+"""ClickHouse: takes the bytes of records in, and passes them on to `READINGS` and `RAW_REFUSED`."""
+RAW_REFUSED = "raw_refused"
+"""ClickHouse: records whose readings are not stored, and why."""
+RAW_LOGS = "raw_log"
+"""ClickHouse: the logs (Kafka topic ids) that were read, numbered in their order."""
 
 
 def latest_key(tenant: str, device: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
 import urllib.request
 from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
 
 from headwater.model.errors import StackError
 from headwater.stack.program import Probe
@@ -64,6 +66,22 @@ def valkey(url: str) -> Probe:
             client.ping()
         finally:
             client.close()
+
+    return probe
+
+
+def clickhouse(url: str) -> Probe:
+    """The server lets us in and answers from our database."""
+
+    def probe() -> None:
+        parts = urlsplit(url)
+        address = f"{parts.scheme}://{parts.hostname}:{parts.port}/"
+        login = base64.b64encode(f"{unquote(parts.username or 'default')}:{unquote(parts.password or '')}".encode())
+        headers = {"Authorization": f"Basic {login.decode()}"}
+        query = urlencode({"query": "select 1", "database": unquote(parts.path.strip("/")) or "default"})
+        request = urllib.request.Request(f"{address}?{query}", headers=headers)  # noqa: S310  # http or https
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            answer.read()
 
     return probe
 

@@ -29,19 +29,20 @@ PREFERRED = {
     "flink-rpc": 6123,
     "postgres": 5433,
     "valkey": 6380,
+    "clickhouse": 8123,
     "supervisor": 9001,
     "bridge-metrics": 9101,
     "broker-metrics": 9102,
 }
 """The port that each server likes best; a setting `HEADWATER_<NAME>_PORT` overrides it."""
 
-REPLACEABLE = ("kafka", "postgres", "valkey", "mqtt", "flink")
+REPLACEABLE = ("kafka", "postgres", "valkey", "clickhouse", "mqtt", "flink")
 """Servers that a URL setting in the environment replaces by one of your own."""
 
 SETTING_SECRETS = ("access_key", "bridge_password", "agent_token", "fleet_token")
 """Secrets that are settings of a process; the environment may give them."""
 
-OWN_SECRETS = ("postgres", "valkey", "supervisor")
+OWN_SECRETS = ("postgres", "valkey", "clickhouse", "supervisor")
 """Passwords of our own servers, by the server's name."""
 
 
@@ -159,6 +160,7 @@ class State:
             "kafka": at,
             "postgres": f"postgresql://headwater:{secret}@{at}/headwater",
             "valkey": f"redis://:{secret}@{at}/0",
+            "clickhouse": f"http://headwater:{secret}@{at}/headwater",
             "mqtt": f"mqtt://{at}",
             "flink": f"http://{at}",
             "api": f"http://{at}",

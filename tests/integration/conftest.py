@@ -1,6 +1,7 @@
 """Real servers for tests: the stack's own programs, on free ports, in a folder of their own, stopped at the end.
 
-`HEADWATER_TEST_KAFKA`, `HEADWATER_TEST_POSTGRES` and `HEADWATER_TEST_VALKEY` name running servers to use instead.
+`HEADWATER_TEST_KAFKA`, `HEADWATER_TEST_POSTGRES`, `HEADWATER_TEST_VALKEY` and `HEADWATER_TEST_CLICKHOUSE` (the
+URL of an empty database) name running servers to use instead.
 """
 
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.stack import jars, kafka, postgres, valkey
+from headwater.stack import clickhouse, jars, kafka, postgres, valkey
 from headwater.stack.foreground import running
 from headwater.stack.state import State
 
@@ -68,6 +69,18 @@ def valkey_fixture(stack_state: State) -> Iterator[str]:
     valkey.prepare(stack_state)
     with running(valkey.program(stack_state), stack_state.folder / "logs"):
         yield stack_state.url("valkey")
+
+
+@pytest.fixture(scope="session", name="clickhouse")
+def clickhouse_fixture(stack_state: State) -> Iterator[str]:
+    """URL of a migrated, empty raw store."""
+    if given := os.environ.get("HEADWATER_TEST_CLICKHOUSE"):
+        clickhouse.migrate(given)
+        yield given
+        return
+    with running(clickhouse.program(stack_state), stack_state.folder / "logs"):
+        clickhouse.migrate(stack_state.url("clickhouse"))
+        yield stack_state.url("clickhouse")
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The raw store: every reading once, in ClickHouse."""
