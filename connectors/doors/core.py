@@ -23,6 +23,7 @@ from connectors.doors.cut import Arrival
 from connectors.doors.decode import Decoded, Refusal, decode
 from connectors.doors.limits import MAX_NAME, Limits, name_allowed
 from headwater.model.codec import VERSION, device_key, encode
+from headwater.model.message import HEADER, MOST_PARTS, mark, message_id
 from headwater.model.pack import DeadLetter
 from headwater.model.settings import DoorSettings
 from headwater.model.topics import DEAD_LETTER, RAW
@@ -110,8 +111,11 @@ class Door:
         self._poller = threading.Thread(target=self._poll, name="delivery-reports", daemon=True)
         self._poller.start()
 
-    def accept(self, topic: str, payload: bytes, received_ms: int) -> Future[Outcome]:
+    def accept(self, topic: str, payload: bytes, received_ms: int, promised: bool = True) -> Future[Outcome]:
         """Decodes a message and hands its records to Kafka; the future is done when Kafka has reported all of them.
+
+        Each record says in a header which message it is a part of (`headwater.model.message`), unless nothing was
+        `promised` to the sender (QoS 0): such a message may rightly be left half done.
 
         `topic` is `v1/{tenant}/{device}/telemetry`, `received_ms` the time of arrival (UTC epoch ms). Bad data is an
         outcome with refusals. The future fails with `KafkaException` only if a record could not be written: then the
@@ -132,7 +136,8 @@ class Door:
         records += [(DEAD_LETTER.name, encode(letter)) for letter in letters]
         self._count(decoded)
         outcome = Outcome(tenant, device, decoded.readings, decoded.refusals)
-        return self._produce(key, records, outcome)
+        message = message_id(topic, payload) if promised and len(records) <= MOST_PARTS else None
+        return self._produce(key, records, message, outcome)
 
     def close(self, timeout_s: float = 10.0) -> int:
         """Waits for outstanding reports at most `timeout_s`; returns how many records are still unreported."""
@@ -141,16 +146,20 @@ class Door:
         self._poller.join()
         return left
 
-    def _produce(self, key: bytes, records: list[tuple[str, bytes]], outcome: Outcome) -> Future[Outcome]:
-        pending = _Pending(outcome, len(records))
+    def _produce(
+        self, key: bytes, records: list[tuple[str, bytes]], message: bytes | None, outcome: Outcome
+    ) -> Future[Outcome]:
+        count = len(records)
+        pending = _Pending(outcome, count)
         if not records:
             pending.resolve()
         for index, (kafka_topic, value) in enumerate(records):
+            headers = [(HEADER, mark(message, index, count))] if message else None
             try:
-                self._producer.produce(kafka_topic, value, key, on_delivery=pending.report)
+                self._producer.produce(kafka_topic, value, key, on_delivery=pending.report, headers=headers)
             except (BufferError, KafkaException) as error:
                 # What was not handed over never gets a report; the reports of the rest may come or not.
-                _log.error("record not handed to Kafka", topic=kafka_topic, error=str(error), left=len(records) - index)
+                _log.error("record not handed to Kafka", topic=kafka_topic, error=str(error), left=count - index)
                 pending.future.set_exception(error)
                 break
         return pending.future

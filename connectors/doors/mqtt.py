@@ -140,7 +140,8 @@ class Bridge:
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if self._draining or not (message.qos or self._has_room()):
             return
-        future = self._door.accept(message.topic, bytes(message.payload), time.time_ns() // 1_000_000)
+        now = time.time_ns() // 1_000_000
+        future = self._door.accept(message.topic, bytes(message.payload), now, promised=message.qos > 0)
         with self._lock:
             if message.qos:
                 self._waiting.append((message.mid, future))
