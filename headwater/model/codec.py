@@ -5,6 +5,8 @@ Version 1 is the first. A reader refuses a version it does not know with `BadRec
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,3 +45,22 @@ def decode(kind: type[_Record], value: bytes) -> _Record:
 def device_key(tenant: str, device: str) -> bytes:
     """The Kafka key that keeps one device in one partition, in order."""
     return f"{tenant}/{device}".encode()
+
+
+def row_key(row: Aggregate) -> bytes:
+    """The Kafka key of a row on `processed-data`, byte for byte as Flink's `upsert-kafka` writes it.
+
+    Whoever else publishes a row must use it, with the partitioner murmur2, so that all versions of a row lie in one
+    partition. Flink's JSON writes characters beyond the basic plane as two escapes in capitals; a test compares.
+    """
+    tenant, device, metric = (json.dumps(name, ensure_ascii=False) for name in (row.tenant, row.device, row.metric))
+    text = f'{{"tenant":{tenant},"device":{device},"metric":{metric},"pane":{row.pane}}}'
+    return (text if text.isascii() else _ASTRAL.sub(_escaped, text)).encode()
+
+
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be").hex().upper()
+    return f"\\u{units[:4]}\\u{units[4:]}"

@@ -152,6 +152,30 @@ class SinkSettings(Settings):
     )
 
 
+class CorrectionsSettings(Settings):
+    """The worker that recomputes closed panes, for late readings and at the audit."""
+
+    corrections_held: int = Field(
+        50_000, ge=1, description="corrections held in memory at once; the rest waits on its topic"
+    )
+    corrections_rows: int = Field(
+        20_000, ge=1, description="most rows that are recomputed by one read of the raw store"
+    )
+    corrections_linger_ms: int = Field(
+        500, ge=0, description="how long corrections are gathered, so that a device's panes are read together"
+    )
+    corrections_metrics_port: int = Field(
+        0, ge=0, description="Prometheus metrics of the corrections worker; 0 means none"
+    )
+    audit_slack_ms: int = Field(
+        20_000,
+        ge=0,
+        description="how long after its close (in log time) a minute is audited: time for its last rows to reach "
+        "PostgreSQL",
+    )
+    generation: int = Field(1, ge=1, description="generation of the rows; raised when a changed query is rebuilt")
+
+
 class ClickHouseSettings(Settings):
     """The embedded ClickHouse."""
 
