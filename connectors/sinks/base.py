@@ -8,14 +8,30 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any, Protocol
 
+from connectors.sinks.rows import row_of
+from headwater.model import codec
 from headwater.model.pack import PULSE_TENANT, Aggregate
+from headwater.model.topics import PROCESSED, Topic
 
 Key = tuple[str, str, str, int]
-Refusal = Callable[[list[Aggregate], str], None]
+Item = Any
+"""What a sink takes in and stores: an `Aggregate`, unless it reads another topic (see `Sink.decode`)."""
+
+
+class Refusal(Protocol):
+    """Takes items that the store can never take, and why. `reason` is one of `headwater.model.pack.REASONS`."""
+
+    def __call__(self, items: list[Item], why: str, reason: str = "bad-record") -> None:
+        """On Kafka when it returns."""
+
+
+def _nobody(items: list[Item], why: str, reason: str = "bad-record") -> None:
+    """Before a runner has put its own in the place."""
 
 
 def newer(row: Aggregate, held: Aggregate) -> bool:
@@ -51,6 +67,14 @@ class Batch:
         if held is None or newer(row, held):
             self.rows[key] = row
 
+    def items(self) -> list[Item]:
+        """What the store takes row by row."""
+        return list(self.rows.values())
+
+    def without_items(self) -> Batch:
+        """The rest of it."""
+        return replace(self, rows={})
+
     def halves(self) -> tuple[Batch, Batch]:
         """Two batches that together are this one; only the second carries the positions."""
         middle = len(self.rows) // 2
@@ -60,7 +84,7 @@ class Batch:
 
 
 class Sink(ABC):
-    """A store that the rows of `processed-data` are written to.
+    """A store that the rows of `processed-data` are written to, or the records of another `topic`.
 
     Guarantee: input at least once, effect exactly once. Rows may come twice, late and out of order: the store applies a
     row only if its version is not lower than the one that it holds (`newer`). A position is stored with the rows before
@@ -71,6 +95,8 @@ class Sink(ABC):
     `outages` is raised, the caller drops all by `reset` and starts again at `positions`: there is no other recovery.
     """
 
+    topic: Topic = PROCESSED
+    """What is read."""
     name: str
     """Names the sink in logs, dead letters, `sink_offset` and as the Kafka group."""
     keeps_positions: bool = True
@@ -85,12 +111,24 @@ class Sink(ABC):
     """What the store raises when it can never take a row of the batch."""
 
     def __init__(self) -> None:
-        self.pending = Batch()
-        self.refuse: Refusal = lambda _rows, _why: None
+        self.pending = self.batch()
+        self.refuse: Refusal = _nobody
         """Called with rows that the store can never take, and why. The runner makes dead letters of them."""
         self.log_id = ""
         """Identity of the log that is read, as Kafka gives it; positions of another log do not count."""
         self._flushed_at = 0.0
+
+    def batch(self) -> Any:
+        """An empty batch; one of another topic has the methods and `positions` of `Batch`."""
+        return Batch()
+
+    def decode(self, message: Any) -> Item:
+        """What `store` gets of a record that is not empty, as Kafka's client gives it. Raises `BadRecord`."""
+        return row_of(message.value())
+
+    def letter(self, item: Item) -> tuple[bytes, str, str]:
+        """The bytes, the tenant and the device of an item that is refused."""
+        return codec.encode(item), item.tenant, item.device
 
     @abstractmethod
     def positions(self) -> dict[int, int]:
@@ -100,7 +138,7 @@ class Sink(ABC):
         """
 
     @abstractmethod
-    def store(self, batch: Batch) -> None:
+    def store(self, batch: Any) -> None:
         """Apply the batch by the rule of versions, its positions with or after its rows. May be called twice."""
 
     @abstractmethod
@@ -114,7 +152,7 @@ class Sink(ABC):
     def upkeep(self) -> None:  # noqa: B027 - most stores need none
         """What the store wants done from time to time (rollups, partitions); called between writes, returns soon."""
 
-    def write(self, rows: Iterable[Aggregate], positions: dict[int, int]) -> None:
+    def write(self, rows: Iterable[Item], positions: dict[int, int]) -> None:
         """Take rows, and the next offset to read of each partition that they came from. Holds them until a flush."""
         for row in rows:
             self.pending.add(row)
@@ -125,18 +163,18 @@ class Sink(ABC):
         if not self.pending.positions:
             return False
         waited = (time.monotonic() - self._flushed_at) * 1000
-        return waited >= self.every_ms or len(self.pending.rows) >= self.most_pending
+        return waited >= self.every_ms or len(self.pending.items()) >= self.most_pending
 
     def flush(self) -> None:
         """Everything written so far is in the store when this returns. Raises one of `outages`."""
         self._flushed_at = time.monotonic()
-        if self.pending.positions or self.pending.rows:
+        if self.pending.positions or self.pending.items():
             self._store_what_can_be(self.pending)
-            self.pending = Batch()
+            self.pending = self.batch()
 
     def reset(self) -> None:
         """Forget what is pending and the connection. What was pending is read again: its positions are not stored."""
-        self.pending = Batch()
+        self.pending = self.batch()
         self.disconnect()
 
     def close(self) -> None:
@@ -146,13 +184,13 @@ class Sink(ABC):
         finally:
             self.disconnect()
 
-    def _store_what_can_be(self, batch: Batch) -> None:
+    def _store_what_can_be(self, batch: Any) -> None:
         try:
             self.store(batch)
         except self.poison as error:
-            if len(batch.rows) > 1:
+            if len(batch.items()) > 1:
                 for half in batch.halves():
                     self._store_what_can_be(half)
                 return
-            self.refuse(list(batch.rows.values()), f"{self.name} can never take this row: {error}")
-            self.store(Batch({}, batch.beats, batch.positions))
+            self.refuse(batch.items(), f"{self.name} can never take this row: {error}")
+            self.store(batch.without_items())

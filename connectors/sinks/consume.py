@@ -1,4 +1,4 @@
-"""Carries `processed-data` into a store, for as long as the process lives.
+"""Carries a topic into a store, for as long as the process lives.
 
 One thread, one loop: poll, decode, `write`, `tick`. Whatever fails (Kafka, the store, a partition that vanished), the
 loop lets go of both ends and starts again from the stored positions, as it would after a crash.
@@ -15,24 +15,17 @@ import stamina
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from connectors.sinks.base import Sink
+from connectors.sinks.base import Item, Sink
 from connectors.sinks.letters import Letters
 from connectors.sinks.positions import Positions, log_id
 from headwater.logs import configure
-from headwater.model import codec
 from headwater.model.errors import BadRecord
-from headwater.model.pack import PANE_MS, Aggregate
 from headwater.model.settings import SinkSettings
 from headwater.stopping import stop_event
 
 _LEAST_POLL_S, _MOST_POLL_S = 0.02, 0.2
 _BATCH = 2_000
 _REPORT_S = 30.0
-_INT4 = 2**31
-_INT8 = 2**63
-_LAST_PANE = (
-    32_503_680_000_000  # the year 3000: what lies beyond is no time of a reading, and no store needs to hold it
-)
 
 
 class Runner:
@@ -43,12 +36,12 @@ class Runner:
         """Rows read from Kafka by this instance (replays count again)."""
         self._sink = sink
         self._settings = settings
-        self._letters = Letters(settings.kafka, sink.name)
+        self._letters = Letters(settings.kafka, sink)
         self._outages: tuple[type[Exception], ...] = (*sink.outages, KafkaException)
         self._poll_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, sink.every_ms / 1000))
         self._log = structlog.get_logger(__name__).bind(sink=sink.name)
         self._reported = time.monotonic()
-        sink.refuse = self._letters.bad_rows
+        sink.refuse = self._letters.refused
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: then what is pending is flushed. An outage never ends it."""
@@ -73,7 +66,7 @@ class Runner:
             }
         )
         try:
-            self._sink.log_id = log_id(self._settings.kafka)
+            self._sink.log_id = log_id(self._settings.kafka, self._sink.topic)
             positions = Positions(consumer, self._sink)
             consumer.assign(positions.start())
             for _ in self._pump(consumer, positions, stop):
@@ -109,9 +102,9 @@ class Runner:
         positions.flushed(taken, last=True)
         self._log.info("sink.closed", rows=self.rows)
 
-    def _decode(self, messages: list[Any]) -> tuple[list[Aggregate], dict[int, int]]:
-        """The rows, and the next offset of each partition. What cannot be read becomes a dead letter."""
-        rows: list[Aggregate] = []
+    def _decode(self, messages: list[Any]) -> tuple[list[Item], dict[int, int]]:
+        """The items, and the next offset of each partition. What cannot be read becomes a dead letter."""
+        rows: list[Item] = []
         positions: dict[int, int] = {}
         for message in messages:
             error = message.error()
@@ -123,8 +116,7 @@ class Runner:
             if value is None:
                 continue
             try:
-                row = codec.decode(Aggregate, value)
-                _check(row)
+                row = self._sink.decode(message)
             except BadRecord as bad:
                 self._letters.bad_record(value, f"partition {message.partition()} offset {message.offset()}", str(bad))
             else:
@@ -143,17 +135,6 @@ def _raise_if_it_matters(error: Any) -> None:
     gone = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._UNKNOWN_PARTITION)
     if error.fatal() or error.code() in (*gone, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
         raise KafkaException(error)
-
-
-def _check(row: Aggregate) -> None:
-    """Raise `BadRecord` for a row that no store can represent."""
-    times = (row.first_ms, row.last_ms, row.as_of, row.received, row.count, row.dup)
-    if min(times) < -_INT8 or max(times) >= _INT8 or not -_INT4 <= row.generation < _INT4:
-        raise BadRecord(f"expected whole numbers of 64 bits and a generation of 32, got {row}")
-    if row.pane % PANE_MS or not 0 <= row.pane < _LAST_PANE:
-        raise BadRecord(f"expected a pane that starts at a multiple of {PANE_MS} ms, got {row.pane}")
-    if "\x00" in row.tenant or "\x00" in row.device or "\x00" in row.metric:
-        raise BadRecord("expected names without NUL")
 
 
 def run(sink: Sink, settings: SinkSettings) -> None:

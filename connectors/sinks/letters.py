@@ -8,9 +8,10 @@ import time
 import structlog
 from confluent_kafka import KafkaException, Producer
 
+from connectors.sinks.base import Item, Sink
 from headwater.model import codec
-from headwater.model.pack import Aggregate, DeadLetter
-from headwater.model.topics import DEAD_LETTER, PROCESSED
+from headwater.model.pack import DeadLetter
+from headwater.model.topics import DEAD_LETTER
 
 _FLUSH_S = 15.0
 
@@ -18,7 +19,7 @@ _FLUSH_S = 15.0
 class Letters:
     """Dead letters of one sink. At least once: a letter is on Kafka before the position behind its record is stored."""
 
-    def __init__(self, bootstrap: str, sink: str) -> None:
+    def __init__(self, bootstrap: str, sink: Sink) -> None:
         self.count = 0
         """Dead letters written by this instance."""
         self._sink = sink
@@ -29,13 +30,13 @@ class Letters:
         self._log = structlog.get_logger(__name__)
 
     def bad_record(self, payload: bytes, where: str, why: str) -> None:
-        """A record of `processed-data` that cannot be read; `where` is its partition and offset."""
-        self._send(payload, f"{where}: {why}", "", "")
+        """A record that cannot be read; `where` is its partition and offset."""
+        self._send((payload, "", ""), "bad-record", f"{where}: {why}")
 
-    def bad_rows(self, rows: list[Aggregate], why: str) -> None:
-        """Rows that can be read, but that the store can never take; on Kafka when this returns."""
-        for row in rows:
-            self._send(codec.encode(row), why, row.tenant, row.device)
+    def refused(self, items: list[Item], why: str, reason: str = "bad-record") -> None:
+        """What can be read, but the store can never take; on Kafka when this returns."""
+        for item in items:
+            self._send(self._sink.letter(item), reason, why)
         self.flush()
 
     def flush(self) -> None:
@@ -44,15 +45,16 @@ class Letters:
             raise KafkaException(f"expected Kafka to take {self._unsent} dead letters within {_FLUSH_S:.0f} s")
         self._unsent = 0
 
-    def _send(self, payload: bytes, detail: str, tenant: str, device: str) -> None:
+    def _send(self, what: tuple[bytes, str, str], reason: str, detail: str) -> None:
+        payload, tenant, device = what
         letter = DeadLetter(
             v=codec.VERSION,
-            reason="bad-record",
+            reason=reason,
             detail=detail,
-            topic=PROCESSED.name,
+            topic=self._sink.topic.name,
             tenant=tenant,
             device=device,
-            door=self._sink,
+            door=self._sink.name,
             received=time.time_ns() // 1_000_000,
             payload=base64.b64encode(payload).decode(),
         )
@@ -61,4 +63,4 @@ class Letters:
         self._producer.poll(0)
         self._unsent += 1
         self.count += 1
-        self._log.warning("sink.bad-record", detail=detail, tenant=tenant, device=device)
+        self._log.warning("sink.refused", reason=reason, detail=detail, tenant=tenant, device=device)

@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicCollection, T
 from confluent_kafka.admin import AdminClient
 
 from connectors.sinks.base import Sink
-from headwater.model.topics import PROCESSED
+from headwater.model.topics import Topic
 
 _ASK_S = 10.0
 _REFILL_MS = 15 * 60_000
@@ -23,6 +23,7 @@ class Positions:
     def __init__(self, consumer: Any, sink: Sink) -> None:
         self._consumer = consumer
         self._sink = sink
+        self._topic = sink.topic.name
         self._flushed: dict[int, int] = {}
         self._settled: dict[int, int] = {}
         self._committed_at = time.monotonic()
@@ -38,7 +39,7 @@ class Positions:
         if not self._sink.holds_data():
             stored = self._recent(partitions)
         elif not self._sink.keeps_positions:
-            asked = [_at(partition) for partition in partitions]
+            asked = [self._at(partition) for partition in partitions]
             stored = {at.partition: at.offset for at in self._consumer.committed(asked, _ASK_S) if at.offset >= 0}
         start = [self._within_the_log(partition, stored.get(partition)) for partition in partitions]
         self._log.info("sink.start", positions={at.partition: at.offset for at in start})
@@ -60,47 +61,46 @@ class Positions:
 
     def _commit(self, positions: dict[int, int]) -> None:
         if positions:
-            self._consumer.commit(offsets=[_at(*each) for each in positions.items()], asynchronous=False)
+            self._consumer.commit(offsets=[self._at(*each) for each in positions.items()], asynchronous=False)
         self._committed_at = time.monotonic()
 
     def _partitions(self) -> list[int]:
-        topic = self._consumer.list_topics(PROCESSED.name, timeout=_ASK_S).topics.get(PROCESSED.name)
+        topic = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics.get(self._topic)
         if topic is None or topic.error is not None or not topic.partitions:
-            raise KafkaException(f"expected the topic {PROCESSED.name}, which is not there: create the topics first")
+            raise KafkaException(f"expected the topic {self._topic}, which is not there: create the topics first")
         return sorted(topic.partitions)
 
     def _recent(self, partitions: list[int]) -> dict[int, int]:
         """What the log holds of the last 15 minutes: every device that is alive, without days of replay."""
         self._log.warning("sink.empty-store", detail="it holds no data: reading the last 15 minutes again")
         since = time.time_ns() // 1_000_000 - _REFILL_MS
-        found = self._consumer.offsets_for_times([_at(partition, since) for partition in partitions], _ASK_S)
+        found = self._consumer.offsets_for_times([self._at(partition, since) for partition in partitions], _ASK_S)
         return {at.partition: at.offset if at.offset >= 0 else self._ends(at.partition)[1] for at in found}
 
     def _within_the_log(self, partition: int, offset: int | None) -> TopicPartition:
         if offset is None:
-            return _at(partition, OFFSET_BEGINNING)
+            return self._at(partition, OFFSET_BEGINNING)
         first, end = self._ends(partition)
         if first <= offset <= end:
-            return _at(partition, offset)
+            return self._at(partition, offset)
         self._log.warning(
             "sink.position-out-of-range",
             partition=partition,
             detail=f"expected an offset from {first} to {end}, got {offset}: the topic was reset or its retention is "
             f"past. Reading from {first}; rows that the log no longer has are not in the store",
         )
-        return _at(partition, first)
+        return self._at(partition, first)
 
     def _ends(self, partition: int) -> tuple[int, int]:
-        first, end = self._consumer.get_watermark_offsets(_at(partition), timeout=_ASK_S)
+        first, end = self._consumer.get_watermark_offsets(self._at(partition), timeout=_ASK_S)
         return int(first), int(end)
 
+    def _at(self, partition: int, offset: int = OFFSET_BEGINNING) -> TopicPartition:
+        return TopicPartition(self._topic, partition, offset)
 
-def log_id(bootstrap: str) -> str:
+
+def log_id(bootstrap: str, topic: Topic) -> str:
     """The id of the topic, which no other of its name has. Raises `KafkaException` if it is not there."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})  # it grumbles each time that it is let go
-    answer = admin.describe_topics(TopicCollection([PROCESSED.name]), request_timeout=_ASK_S)
-    return str(answer[PROCESSED.name].result().topic_id)
-
-
-def _at(partition: int, offset: int = OFFSET_BEGINNING) -> TopicPartition:
-    return TopicPartition(PROCESSED.name, partition, offset)
+    answer = admin.describe_topics(TopicCollection([topic.name]), request_timeout=_ASK_S)
+    return str(answer[topic.name].result().topic_id)
