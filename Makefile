@@ -59,7 +59,7 @@ docs: ## pages that are made from the code
 	@$(DEV)/python tools/settings_docs.py
 
 bench: ## kill one process after another under load (needs a running stack)
-	@.venv/app/bin/python -m bench.kills --rounds 1
+	@$(HEADWATER) chaos --in-turn --rounds 1
 
 lock: ## resolve all versions anew: Python and jars
 	$(BOOT) dev

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.cli import devices, jobs, log, stack
+from headwater.cli import chaos, devices, jobs, log, stack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,7 @@ app.command()(stack.reset)
 app.command()(stack.status)
 app.command()(stack.doctor)
 app.command()(stack.logs)
+app.command()(chaos.chaos)
 app.add_typer(devices.app, name="devices")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(log.app, name="log")

@@ -101,9 +101,24 @@ class LoadDevice:
         """Publishes the next pack: stamps spread over the time since the last one, values that number the readings."""
         step = max(1, self.shape.every_ms // self.shape.pack)
         first = max(now_ms - step * (self.shape.pack - 1), self._last_ts + 1)
+        self._last_ts = first + step * (self.shape.pack - 1)
+        self._send_numbered(first, step)
+
+    def send_old(self, first_ms: int, step_ms: int) -> None:
+        """Publishes a pack that was measured long ago, as a device does that was away; `first_ms` is its first stamp.
+
+        Stamps must not repeat those of an earlier call: a reading that is sent twice counts once.
+        """
+        self._send_numbered(first_ms, step_ms)
+
+    def resend(self, message: Message) -> None:
+        """Publishes a message again, as a device does that has lost an acknowledgement: it must change nothing."""
+        self._publish(message)
+
+    def _send_numbered(self, first: int, step: int) -> None:
         ts = [first + step * i for i in range(self.shape.pack)]
         numbers = [float(self._number + i) for i in range(self.shape.pack)]
-        self._last_ts, self._number = ts[-1], self._number + self.shape.pack
+        self._number += self.shape.pack
         metrics = {f"m{k}": [number + k * 0.5 for number in numbers] for k in range(self.shape.metrics)}
         message = Message(ts, metrics)
         self.sent.append(message)
@@ -118,12 +133,18 @@ class LoadDevice:
 
 
 class NumberedLoad:
-    """All devices of a load, driven by one thread at an even rate until `stop`."""
+    """All devices of a load, driven by one thread at an even rate until `stop`; `pause` and `resume` in between.
+
+    `speed` multiplies the rate of `shape` while it runs.
+    """
 
     def __init__(self, url: str, tenant: str, tokens: dict[str, str], shape: Shape) -> None:
         self.shape = shape
         self.devices = [LoadDevice(tenant, name, token, shape) for name, token in tokens.items()]
+        self.speed = 1.0
         self._stop = threading.Event()
+        self._go, self._idle = threading.Event(), threading.Event()
+        self._go.set()
         for device in self.devices:
             device.connect(url)
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
@@ -137,24 +158,48 @@ class NumberedLoad:
         due = time.monotonic()
         while not self._stop.is_set():
             for device in self.devices:
+                if not self._go.is_set():
+                    self._idle.set()
+                    self._go.wait()
+                    self._idle.clear()
+                    due = time.monotonic()
                 device.settle()
                 device.send(time.time_ns() // 1_000_000)
-                due += gap
+                due += gap / self.speed
                 if (wait := due - time.monotonic()) > 0:
                     time.sleep(wait)
                 if self._stop.is_set():
                     return
 
-    def stop(self, timeout_s: float = 120.0) -> int:
-        """Stops sending, waits until all is acknowledged, disconnects; returns the messages still unacknowledged."""
-        self._stop.set()
-        self._thread.join()
+    def pause(self, timeout_s: float = 120.0) -> int:
+        """Stops sending and waits until all is acknowledged; returns the messages that are still not.
+
+        Until `resume` the devices may be used by the caller.
+        """
+        self._go.clear()
+        self._idle.wait()
+        return self._settle(timeout_s)
+
+    def resume(self) -> None:
+        """Goes on sending."""
+        self._go.set()
+        while self._idle.is_set():
+            time.sleep(0.001)
+
+    def _settle(self, timeout_s: float) -> int:
         until = time.monotonic() + timeout_s
         while self.unacknowledged() and time.monotonic() < until:
             for device in self.devices:
                 device.settle()
             time.sleep(0.1)
-        left = self.unacknowledged()
+        return self.unacknowledged()
+
+    def stop(self, timeout_s: float = 120.0) -> int:
+        """Stops sending, waits until all is acknowledged, disconnects; returns the messages still unacknowledged."""
+        self._stop.set()
+        self._go.set()
+        self._thread.join()
+        left = self._settle(timeout_s)
         for device in self.devices:
             device.client.disconnect()
             device.client.loop_stop()

@@ -13,9 +13,9 @@ TARGETS = ("bridge", "broker", "kafka", "taskmanager", "postgres", "valkey", "si
 
 
 def trial(stack: Stack, *words: str) -> tuple[int, dict[str, object]]:
-    """Runs `bench.kills` against the stack; returns its exit code and what it found."""
+    """Runs `headwater chaos` against the stack; returns its exit code and what it found."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.kills", *words],
+        [sys.executable, "-m", "headwater.cli", "chaos", *words],
         env=os.environ | {"HEADWATER_STATE": str(stack.folder)},
         capture_output=True,
         text=True,
@@ -29,7 +29,8 @@ def trial(stack: Stack, *words: str) -> tuple[int, dict[str, object]]:
 
 @pytest.mark.timeout(1_000)
 def test_every_acknowledged_reading_is_counted_once_whichever_process_is_killed(stack):
-    code, found = trial(stack, "--seed", "11", "--devices", "10", *(w for t in TARGETS for w in ("--target", t)))
+    targets = (word for target in TARGETS for word in ("--target", target))
+    code, found = trial(stack, "--seed", "11", "--rounds", "1", "--in-turn", "--old-every", "0", *targets)
     assert found["readings"] > 1_000
     assert found["kills"] == dict.fromkeys(TARGETS, 1)
     assert code == 0, found

@@ -1,0 +1,284 @@
+"""Processes die at random moments under load, and every acknowledged reading is still counted once.
+
+A round: numbered readings flow, one process (sometimes two at once) gets SIGKILL, or SIGSTOP for a while, and must be
+healthy again. Then the load pauses, all is acknowledged, and the rows that the round touched must be those of the plain
+reference. Between the kills a device uploads what it had measured hours ago, and messages are sent again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from headwater import registry
+from headwater.model.errors import NotFound, StackError
+from headwater.model.pack import PANE_MS
+from headwater.model.settings import Settings
+from headwater.stack import catalog
+from headwater.stack.program import why_not_ready
+from headwater.stack.state import State
+from headwater.stack.supervise import Supervisor
+from headwater.truth import stored
+from headwater.truth.load import LoadDevice, NumberedLoad, Shape
+from headwater.truth.reference import Expected, Key, Series
+
+BYSTANDERS = ("agent", "fleet")
+"""Programs that carry no reading of the load."""
+HOUR_MS = 3_600_000
+HEALTHY_S = 240.0
+EQUAL_S = 180.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a trial does. `targets` empty: every program of the stack that a reading passes.
+
+    `pairs` and `freezes` are the shares of rounds with two kills at once, and with SIGSTOP for `freeze_s` in place of a
+    kill. With `flood` the load runs `flood` times as fast while the broker is the victim. `old_every` is after how many
+    rounds a device uploads an old buffer.
+    """
+
+    rounds: int = 1
+    seed: int = 1
+    minutes: float = 60.0
+    targets: tuple[str, ...] = ()
+    in_turn: bool = False
+    pairs: float = 0.15
+    freezes: float = 0.1
+    freeze_s: float = 20.0
+    flood: float = 1.0
+    old_every: int = 3
+
+
+@dataclass
+class Outcome:
+    """What a trial found. All of `unacknowledged` to `unbalanced` must be 0."""
+
+    rounds: int = 0
+    kills: dict[str, int] = field(default_factory=dict)
+    freezes: dict[str, int] = field(default_factory=dict)
+    readings: int = 0
+    old_readings: int = 0
+    resent_messages: int = 0
+    refused_messages: int = 0
+    unacknowledged: int = 0
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+    wrong_latest: int = 0
+    slowest_equal_s: float = 0.0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """True if nothing was lost, doubled or changed."""
+        return not (self.unacknowledged or self.missing or self.extra or self.different or self.wrong_latest)
+
+    def note(self, difference: stored.Difference) -> None:
+        """Takes in what a comparison found."""
+        missing, extra, different = difference
+        self.missing, self.extra = self.missing + len(missing), self.extra + len(extra)
+        self.different += len(different)
+        self.examples += [str(one) for one in (*missing[:3], *extra[:3], *different[:3])]
+
+
+class Ledger:
+    """The plain reference of a running load: folds what was sent since the last look, and says which rows that is."""
+
+    def __init__(self, load: NumberedLoad) -> None:
+        self._load = load
+        self._taken = [0] * len(load.devices)
+        self._series: dict[Key, Series] = {}
+
+    def take(self) -> dict[Key, Expected]:
+        """The rows that messages since the last call belong to, as they must stand now."""
+        touched: set[Key] = set()
+        for number, device in enumerate(self._load.devices):
+            for message in device.sent[self._taken[number] :]:
+                for metric, values in message.metrics.items():
+                    for ts, value in zip(message.ts, values, strict=True):
+                        key = (device.tenant, device.name, metric, ts - ts % PANE_MS)
+                        self._series.setdefault(key, Series()).values.setdefault(ts, value)
+                        touched.add(key)
+            self._taken[number] = len(device.sent)
+        return {key: self._series[key].expected() for key in touched}
+
+    def knows(self, key: Key) -> bool:
+        """Whether any message so far had a reading of this row."""
+        return key in self._series
+
+    def all(self) -> dict[Key, Expected]:
+        """Every row."""
+        self.take()
+        return {key: series.expected() for key, series in self._series.items()}
+
+
+class Victims:
+    """The programs of a running stack, and what can be done to them."""
+
+    def __init__(self, state: State, wanted: tuple[str, ...]) -> None:
+        self._state = state
+        programs = {one.name: one for one in catalog.programs(state)}
+        self.names = wanted or tuple(name for name in programs if name not in BYSTANDERS)
+        if unknown := [name for name in self.names if name not in programs]:
+            raise NotFound(f"expected a program of the stack ({', '.join(programs)}), got {', '.join(unknown)}")
+        self._programs = programs
+
+    def pid(self, name: str) -> int | None:
+        """The pid of a program if it runs and its probe is content, else None."""
+        running = Supervisor(self._state).programs().get(name)
+        ready = running and running.state == "RUNNING" and not why_not_ready(self._programs[name].probe)
+        return running.pid if running and ready else None
+
+    def wait(self, name: str, not_pid: int | None = None) -> int:
+        """Waits until it is healthy, under another pid than `not_pid`. Raises `StackError`."""
+        until = time.monotonic() + HEALTHY_S
+        while time.monotonic() < until:
+            found = self.pid(name)
+            if found is not None and found != not_pid:
+                return found
+            time.sleep(0.2)
+        raise StackError(f"{name} is not healthy after {HEALTHY_S:.0f} s", "see `headwater status`.")
+
+    def kill(self, *names: str) -> float:
+        """SIGKILL to all at once; returns the seconds until all are healthy under new pids."""
+        before = {name: self.wait(name) for name in names}
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        begun = time.monotonic()
+        for name, pid in before.items():
+            self.wait(name, not_pid=pid)
+        return time.monotonic() - begun
+
+    def freeze(self, name: str, seconds: float) -> float:
+        """SIGSTOP, and SIGCONT after `seconds`; returns the seconds until it is healthy again, restarted or not."""
+        pid = self.wait(name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        begun = time.monotonic()
+        self.wait(name)
+        return time.monotonic() - begun
+
+
+class Trial:
+    """One run against the stack of `state`."""
+
+    def __init__(
+        self, settings: Settings, state: State, plan: Plan, shape: Shape, tenant: str, say: Callable[[str], None]
+    ) -> None:
+        self.plan, self.tenant, self._say = plan, tenant, say
+        self.outcome = Outcome()
+        self._url = settings.postgres.get_secret_value()
+        self._valkey = settings.valkey.get_secret_value()
+        self._random = random.Random(plan.seed)
+        self._victims = Victims(state, plan.targets)
+        self._load = NumberedLoad(settings.mqtt, tenant, self._tokens(shape.devices), shape)
+        self._ledger = Ledger(self._load)
+        self._old_ms = time.time_ns() // 1_000_000 - 26 * HOUR_MS
+
+    def _tokens(self, devices: int) -> dict[str, str]:
+        tokens = {f"load-{self.plan.seed}-{number:04d}": registry.new_token() for number in range(devices)}
+        with psycopg.connect(self._url) as connection:
+            registry.add_tenant(connection, self.tenant)
+            for name, token in tokens.items():
+                registry.add_device(connection, self.tenant, name, token)
+        return tokens
+
+    def run(self, control: bool = False) -> Outcome:
+        """All rounds, then every row once more. With `control` a stored row is taken away first: it must be found."""
+        self._load.start()
+        until = time.monotonic() + self.plan.minutes * 60
+        try:
+            for number, names in enumerate(self._choices()):
+                if time.monotonic() > until:
+                    break
+                self._round(number, names)
+                if not self.outcome.good:
+                    break
+            time.sleep(self._random.uniform(0.5, 2.0))
+        finally:
+            self.outcome.unacknowledged = self._load.stop()
+        expected = self._ledger.all()
+        self.outcome.readings = sum(row.count for row in expected.values())
+        self.outcome.refused_messages = sum(device.refused for device in self._load.devices)
+        if control:
+            self._equal(expected)
+            stored.take_a_row_away(self._url, self.tenant)
+        if self.outcome.good:
+            self.outcome.note(self._equal(expected, seconds=0.0 if control else EQUAL_S))
+            self.outcome.wrong_latest = stored.wrong_latest(self._valkey, self.tenant, expected)
+        return self.outcome
+
+    def _choices(self) -> Iterator[tuple[str, ...]]:
+        names = self._victims.names
+        for number in range(self.plan.rounds * (len(names) if self.plan.in_turn else 1)):
+            if self.plan.in_turn:
+                yield (names[number % len(names)],)
+            elif self._random.random() < self.plan.pairs and len(names) > 1:
+                yield tuple(self._random.sample(names, 2))
+            else:
+                yield (self._random.choice(names),)
+
+    def _round(self, number: int, names: tuple[str, ...]) -> None:
+        self._load.speed = self.plan.flood if "broker" in names else 1.0
+        time.sleep(self._random.uniform(0.5, 3.0))
+        frozen = not self.plan.in_turn and len(names) == 1 and self._random.random() < self.plan.freezes
+        counts = self.outcome.freezes if frozen else self.outcome.kills
+        seconds = self._victims.freeze(names[0], self.plan.freeze_s) if frozen else self._victims.kill(*names)
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+        self.outcome.rounds += 1
+        self.outcome.unacknowledged = self._load.pause()
+        begun = time.monotonic()
+        if self.outcome.unacknowledged == 0:
+            self._be_late(number)
+            self.outcome.note(self._equal(self._ledger.take()))
+        equal_s = time.monotonic() - begun
+        self.outcome.slowest_equal_s = max(self.outcome.slowest_equal_s, round(equal_s, 1))
+        self._load.resume()
+        did = f"stopped {names[0]} for {self.plan.freeze_s:.0f} s" if frozen else f"killed {' and '.join(names)}"
+        verdict = f"rows equal {equal_s:.1f} s later" if self.outcome.good else "NOT EQUAL"
+        self._say(f"{number + 1:>4}  {did}: healthy after {seconds:.1f} s, {verdict}")
+
+    def _be_late(self, number: int) -> None:
+        """A device sends a buffer of long ago, and some send again what is acknowledged already."""
+        for device in self._random.sample(self._load.devices, min(3, len(self._load.devices))):
+            if device.sent:
+                device.resend(self._random.choice(device.sent[-50:]))
+                self.outcome.resent_messages += 1
+        if self.plan.old_every and number % self.plan.old_every == 0:
+            self._upload(self._random.choice(self._load.devices))
+        self.outcome.unacknowledged = self._load.pause()
+
+    def _upload(self, device: LoadDevice) -> None:
+        step = 1_000
+        for _ in range(20):
+            device.send_old(self._old_ms, step)
+            self._old_ms += step * device.shape.pack
+            self.outcome.old_readings += device.shape.pack * device.shape.metrics
+
+    def _equal(self, expected: dict[Key, Expected], seconds: float = EQUAL_S) -> stored.Difference:
+        panes = {key[3] for key in expected}
+
+        def read() -> dict[Key, Expected]:
+            with psycopg.connect(self._url, connect_timeout=5) as connection:
+                found = stored.rows(connection, self.tenant, panes)
+            # A row in one of these panes that belongs to an earlier round is no surprise, unless nobody expects it.
+            return {key: row for key, row in found.items() if key in expected or not self._ledger.knows(key)}
+
+        return stored.wait_until_equal(read, expected, seconds)
+
+
+def verdict(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as one flat object for scripts."""
+    return {**outcome.__dict__, "good": outcome.good}
