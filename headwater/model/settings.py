@@ -182,7 +182,7 @@ class ClickHouseSettings(Settings):
     clickhouse_memory_mb: int = Field(
         1_024,
         ge=256,
-        description="most memory of the embedded ClickHouse in MB; a statement gets at most half, and is refused beyond",
+        description="most memory of the embedded ClickHouse in MB; a statement gets at most half",
     )
 
 

@@ -10,7 +10,20 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from headwater.model.settings import Settings
-from headwater.stack import flink, jars, kafka, migrate, page, places, postgres, probes, submit, topics, valkey
+from headwater.stack import (
+    clickhouse,
+    flink,
+    jars,
+    kafka,
+    migrate,
+    page,
+    places,
+    postgres,
+    probes,
+    submit,
+    topics,
+    valkey,
+)
 from headwater.stack.cluster import Cluster
 from headwater.stack.plan import Step
 from headwater.stack.program import Probe, Program, Task
@@ -44,6 +57,8 @@ def servers(state: State) -> list[Program]:
         ours.append(postgres.program(state))
     if "valkey" not in state.external:
         ours.append(valkey.program(state))
+    if "clickhouse" not in state.external:
+        ours.append(clickhouse.program(state))
     if "flink" not in state.external:
         ours += [flink.jobmanager(state), flink.taskmanager(state)]
     return ours
@@ -90,6 +105,13 @@ def workers(state: State) -> list[Program]:
             probes.nothing,
         ),
         worker(
+            "sink-clickhouse",
+            "connectors.sinks.clickhouse",
+            "raw readings into ClickHouse",
+            ("topics", "readings"),
+            probes.nothing,
+        ),
+        worker(
             "api",
             "api",
             "REST, WebSocket and the page",
@@ -133,6 +155,10 @@ def tasks(state: State, register: Register) -> list[Task]:
         done = migrate.apply(state.url("postgres"))
         return f"{len(done)} migrations applied" if done else "schema up to date"
 
+    def make_readings() -> str:
+        done = clickhouse.migrate(state.url("clickhouse"))
+        return f"{len(done)} migrations applied" if done else "schema up to date"
+
     own_postgres = [Task(name="postgres-data", run=prepare_data, says="PostgreSQL's data folder")]
     return [
         *([] if "postgres" in state.external else own_postgres),
@@ -141,6 +167,7 @@ def tasks(state: State, register: Register) -> list[Task]:
         Task(name="code", run=lambda: submit.wheel(state).name, says="the wheel that jobs run from"),
         Task(name="topics", run=make_topics, depends=("kafka",), says="topics"),
         Task(name="tables", run=make_tables, depends=("postgres",), says="tables"),
+        Task(name="readings", run=make_readings, depends=("clickhouse",), says="tables of the raw store"),
         Task(name="devices", run=lambda: register(state), depends=("tables",), says="devices of this stack"),
     ]
 

@@ -131,8 +131,8 @@ def _first_data(state: State, since_ms: int, report: Report) -> list[Failed]:
 ORDER = (
     ("fleet", "agent"),
     ("bridge", "broker", "pulse", "jobs", "api"),
-    ("sink-postgres", "sink-valkey", "taskmanager", "jobmanager"),
-    ("kafka", "postgres", "valkey"),
+    ("sink-postgres", "sink-valkey", "sink-clickhouse", "taskmanager", "jobmanager"),
+    ("kafka", "postgres", "valkey", "clickhouse"),
 )
 """Against the stream: devices first, stores last, so that nobody loses what it talks to."""
 

@@ -16,7 +16,7 @@ from headwater.stack.state import State
 from headwater.stack.supervise import MARK
 
 GRACE_S = 12.0
-SERVERS = ("kafka", "postgres", "valkey", "jobmanager", "taskmanager")
+SERVERS = ("kafka", "postgres", "valkey", "clickhouse", "jobmanager", "taskmanager")
 """What the other programs write to: it ends after them, or they would wait for it in vain."""
 
 

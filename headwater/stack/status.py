@@ -15,7 +15,7 @@ from headwater.stack.program import Probe, Program, why_not_ready
 from headwater.stack.state import REPLACEABLE, State
 from headwater.stack.supervise import Running, Supervisor
 
-LAGS = {"sink-postgres": "postgres", "api": "api", "jobs": "aggregation"}
+LAGS = {"sink-postgres": "postgres", "sink-clickhouse": "raw", "api": "api", "jobs": "aggregation"}
 """Whose lag the API knows, and by which name."""
 
 
@@ -101,6 +101,7 @@ def _external(state: State, name: str) -> Service:
         "kafka": probes.kafka,
         "postgres": probes.postgres,
         "valkey": probes.valkey,
+        "clickhouse": probes.clickhouse,
         "flink": probes.flink_jobmanager,
     }
     why = why_not_ready(ask.get(name, _listens)(url))
