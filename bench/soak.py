@@ -1,0 +1,165 @@
+"""A large fleet for a long time: lag and memory must stay flat, the stores must keep up.
+
+    python -m bench.soak --minutes 60                       # 10,000 devices x 3-5 metrics at 1 Hz, packed by 10
+    python -m bench.soak --minutes 10 --devices 2000
+
+Needs a running stack (`make up`). Starts a fleet of its own as a tenant of its own, looks at the stack every 30 s, prints
+for each program its memory in the first and the last third, for each reader its lag, and the rows that each store wrote
+per reading. Exit code 1 if a lag in the last third is more than twice that of the first and more than 10 s of readings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import redis
+
+from headwater import registry
+from headwater.model.settings import FleetSettings, Settings
+from headwater.model.stores import LEVELS
+from headwater.stack import status
+from headwater.stack.state import State
+from headwater.workers.fleet_model import KINDS, device_name, device_token, kind_of
+
+LOOK_S = 30.0
+TENANT = "soak"
+
+
+def register(settings: FleetSettings, devices: int) -> None:
+    """Makes the devices known, with the tokens that the fleet derives."""
+    secret = settings.fleet_token.get_secret_value()
+    with psycopg.connect(settings.postgres.get_secret_value()) as connection:
+        registry.add_tenant(connection, TENANT)
+        for number in range(1, devices + 1):
+            name = device_name(number)
+            registry.add_device(connection, TENANT, name, device_token(secret, name), kind_of(number))
+
+
+def written(settings: Settings) -> dict[str, int]:
+    """Rows that each store has written since it was made."""
+    with psycopg.connect(settings.postgres.get_secret_value()) as connection:
+        tables = {
+            level.name: connection.execute(
+                "select coalesce(sum(n_tup_ins + n_tup_upd), 0)::bigint from pg_stat_user_tables where relname like %s",
+                (f"{level.table}%",),
+            ).fetchone()
+            for level in LEVELS
+        }
+    found = {f"postgres {name}": int(row[0]) for name, row in tables.items() if row}
+    info: Any = redis.Redis.from_url(settings.valkey.get_secret_value(), protocol=2).info("commandstats")
+    found["valkey scripts"] = sum(int(value["calls"]) for name, value in info.items() if "evalsha" in name)
+    return found
+
+
+def look(state: State) -> dict[str, dict[str, int]]:
+    """Memory (bytes) and lag of every program now."""
+    found = status.services(state)
+    return {
+        "rss": {one.name: one.rss_bytes for one in found if one.rss_bytes},
+        "lag": {one.name: one.lag for one in found if one.lag is not None},
+    }
+
+
+def thirds(looks: list[dict[str, dict[str, int]]], what: str) -> dict[str, tuple[float, float]]:
+    """Median of the first and of the last third, for each program."""
+    part = max(1, len(looks) // 3)
+    names = {name for one in looks for name in one[what]}
+    middle = {
+        name: tuple(
+            statistics.median([one[what][name] for one in some if name in one[what]] or [0])
+            for some in (looks[:part], looks[-part:])
+        )
+        for name in sorted(names)
+    }
+    return {name: (first, last) for name, (first, last) in middle.items()}
+
+
+def last_report(log: Path) -> dict[str, int]:
+    """What the fleet said last of itself: acknowledged messages, refusals, messages that it could not send."""
+    reports = [line for line in log.read_text().splitlines() if '"acknowledged"' in line]
+    return {
+        name: int(value)
+        for name, value in re.findall(
+            r'"(connected|acknowledged|refused|not_sent)": (\d+)', reports[-1] if reports else ""
+        )
+    }
+
+
+def run(devices: int, minutes: float, pack: int) -> dict[str, Any]:
+    """The whole trial; see the module's docstring."""
+    settings, state = FleetSettings(), State.load()
+    register(settings, devices)
+    metrics = statistics.mean(len(KINDS[kind_of(number)]) for number in range(1, devices + 1))
+    environment = os.environ | {
+        "HEADWATER_STATE": str(state.folder),
+        "HEADWATER_FLEET_TENANT": TENANT,
+        "HEADWATER_FLEET_DEVICES": str(devices),
+        "HEADWATER_FLEET_PACK": str(pack),
+        "HEADWATER_FLEET_TOKEN": settings.fleet_token.get_secret_value(),
+    }
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "fleet.log"
+        with log.open("wb") as out:
+            fleet = subprocess.Popen(
+                [sys.executable, "-m", "headwater.workers.fleet"], env=environment, stdout=out, stderr=out
+            )
+        try:
+            time.sleep(devices / 200 + 30)  # it connects some 200 devices a second
+            before, begun, looks = written(settings), time.monotonic(), []
+            acknowledged = last_report(log).get("acknowledged", 0)
+            while time.monotonic() - begun < minutes * 60 and fleet.poll() is None:
+                looks.append(look(state))
+                print(json.dumps({"s": round(time.monotonic() - begun), "lag": looks[-1]["lag"]}), flush=True)
+                time.sleep(LOOK_S)
+            seconds = time.monotonic() - begun
+            after = written(settings)
+        finally:
+            fleet.send_signal(signal.SIGTERM)
+            fleet.wait(60)
+        report = last_report(log)
+    rate = devices * metrics
+    lags = thirds(looks, "lag")
+    return {
+        "minutes": round(seconds / 60, 1),
+        "devices": devices,
+        "readings_per_s_offered": round(rate),
+        "messages_acknowledged": report.get("acknowledged", 0) - acknowledged,
+        "messages_refused": report.get("refused", 0),
+        "messages_not_sent": report.get("not_sent", 0),
+        "rows_written_per_reading": {
+            name: round((after[name] - before[name]) / (rate * seconds), 4) for name in sorted(after)
+        },
+        "lag_first_and_last_third": lags,
+        "mib_first_and_last_third": {
+            name: (round(first / 2**20), round(last / 2**20)) for name, (first, last) in thirds(looks, "rss").items()
+        },
+        "growing": [name for name, (first, last) in lags.items() if last > 2 * first and last > 10 * rate / pack],
+    }
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--pack", type=int, default=10)
+    given = parser.parse_args()
+    found = run(given.devices, given.minutes, given.pack)
+    print(json.dumps(found, indent=2))
+    return 1 if found["growing"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
