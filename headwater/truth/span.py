@@ -5,6 +5,7 @@ The tools that prove something (saved logs, replay, audit) read the log here, so
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from headwater.model.errors import StackError
 
 ASK_S = 20.0
 _BATCH = 5_000
+_POLL_S = 0.1
 _STUCK_S = 30.0
 
 
@@ -134,9 +136,12 @@ class Reader:
         consumer = self._consumer
         consumer.assign([TopicPartition(span.topic, partition, span.first[partition]) for partition in left])
         try:
+            heard = time.monotonic()
             while left:
-                messages = consumer.consume(_BATCH, _STUCK_S)
-                if not messages:
+                messages = consumer.consume(_BATCH, _POLL_S)  # waits as long for a batch that is not full
+                if messages:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > _STUCK_S:
                     raise StackError(f"Kafka gave nothing of {span.topic} for {_STUCK_S:.0f} s.", "`headwater status`.")
                 for message in messages:
                     if message.error() is not None:
