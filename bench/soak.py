@@ -3,9 +3,10 @@
     python -m bench.soak --minutes 60                       # 10,000 devices x 3-5 metrics at 1 Hz, packed by 10
     python -m bench.soak --minutes 10 --devices 2000
 
-Needs a running stack (`make up`). Starts a fleet of its own as a tenant of its own, looks at the stack every 30 s, prints
-for each program its memory in the first and the last third, for each reader its lag, and the rows that each store wrote
-per reading. Exit code 1 if a lag in the last third is more than twice that of the first and more than 10 s of readings.
+Needs a running stack (`make up`). Starts a fleet of its own as a tenant of its own and looks at the stack every 30 s.
+Prints for each program its memory in the first and the last third, for each reader its lag, and the rows a store
+wrote per reading. Exit code 1 if a lag in the last third is more than twice that of the first and more than 10 s of
+messages.
 """
 
 from __future__ import annotations

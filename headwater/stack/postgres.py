@@ -44,7 +44,11 @@ def home(state: State) -> Path:
     """The folder of the data: in the state folder, or, as root, one that the unprivileged user can reach."""
     if not system_user():
         return state.folder / "postgres"
-    digest = hashlib.sha256(str(state.folder).encode()).hexdigest()[:12]
+    linked = state.folder / "postgres"
+    if linked.is_symlink():
+        return linked.readlink()
+    # Not of the path alone: a stack whose folder was deleted by hand leaves its data to nobody who comes after it.
+    digest = hashlib.sha256(f"{state.folder} {state.cluster_id}".encode()).hexdigest()[:12]
     base = Path("/var/lib") if os.access("/var/lib", os.W_OK) else Path("/var/tmp")  # noqa: S108  # the folder is 0700
     return base / "headwater" / digest
 

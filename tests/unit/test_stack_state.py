@@ -1,5 +1,6 @@
 """What the stack decides at its first start, and keeps."""
 
+import shutil
 import socket
 import stat
 
@@ -7,6 +8,7 @@ import pytest
 
 from headwater.model.errors import StackError
 from headwater.model.settings import ApiSettings, BrokerSettings
+from headwater.stack import postgres
 from headwater.stack.state import PREFERRED, State, choose_ports
 
 FREE = {"HEADWATER_PORTS": "free"}
@@ -84,3 +86,13 @@ def test_a_key_of_your_own_is_taken_and_kept(tmp_path):
 def test_a_stack_that_was_never_started_says_so(tmp_path):
     with pytest.raises(StackError, match="make up"):
         State.load(tmp_path)
+
+
+def test_data_of_a_stack_that_was_deleted_by_hand_is_not_taken_for_that_of_a_new_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(postgres, "system_user", lambda: "postgres")
+    first = State.open(tmp_path / "stack", FREE)
+    old = postgres.home(first)
+    (first.folder / "postgres").symlink_to(old)
+    assert postgres.home(State.open(tmp_path / "stack", FREE)) == old
+    shutil.rmtree(first.folder)
+    assert postgres.home(State.open(tmp_path / "stack", FREE)) != old
