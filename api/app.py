@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api.rest import devices, docs, health, metrics, problems, series, status
+from api.rest import devices, docs, health, metrics, problems, readings, series, status
 from api.rest.measure import Measured
 from api.rest.page import Page
 from api.state.state import build, running
@@ -16,7 +16,7 @@ from api.ws.frames import Frames
 from headwater.model.settings import ApiSettings, project_folder
 
 DESCRIPTION = (
-    "Finished state of a fleet of devices: newest values, series of four levels, and a live stream. "
+    "Finished state of a fleet of devices: newest values, series of four levels, raw readings, and a live stream. "
     "Every call but the probes wants the access key. Errors are problem+json. Times are UTC epoch milliseconds."
 )
 
@@ -47,7 +47,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     state.feed.on_tick.append(lambda *_: frames.forget())
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
-    for door in (devices, series, status, health, metrics, docs, live):
+    for door in (devices, series, readings, status, health, metrics, docs, live):
         app.include_router(door.router)
     app.mount("/", Page(project_folder() / settings.page))
     return app

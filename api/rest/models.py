@@ -127,6 +127,43 @@ class Series(BaseModel):
     columns: SeriesColumns
 
 
+class ReadingColumns(BaseModel):
+    """The same number of values in each, ascending in `t`, which is the event time."""
+
+    t: list[int]
+    kind: list[str] = Field(description="number, text or flag; a metric may have several at one time")
+    value: list[float | str | bool]
+    log_time: list[int] = Field(description="when Kafka appended the record that brought it")
+    received: list[int] = Field(description="when a door received it")
+
+
+class Readings(BaseModel):
+    """Raw readings of one metric of one device, each once: of copies, the first in the log."""
+
+    model_config = _example(
+        tenant="demo",
+        device="sim-0001",
+        metric="temperature",
+        columns={
+            "t": [1795601400000, 1795601401000],
+            "kind": ["number", "number"],
+            "value": [21.2, 21.3],
+            "log_time": [1795601400080, 1795601401090],
+            "received": [1795601400060, 1795601401060],
+        },
+        next="MTc5NTYwMTQwMjAwMC4w",
+        **{"from": 1795600500000, "to": 1795601413000},
+    )
+
+    tenant: str
+    device: str
+    metric: str
+    from_: int = Field(alias="from")
+    to: int
+    columns: ReadingColumns
+    next: str | None = Field(description="send as `cursor`, with the same span, for the next readings; null at the end")
+
+
 class StatusDelay(BaseModel):
     """Milliseconds from a door's receipt to the frame."""
 
@@ -143,7 +180,7 @@ class StatusAnswer(BaseModel):
         ready=True,
         readings_per_s=804.2,
         delay_ms={"p50": 310, "p99": 540},
-        lag={"aggregation": 1200, "api": 3, "postgres": 820},
+        lag={"aggregation": 1200, "api": 3, "postgres": 820, "raw": 410},
         dead_letters={"bad-json": 2},
         devices=201,
         clients=2,

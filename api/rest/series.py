@@ -26,7 +26,7 @@ router = APIRouter(
 )
 
 _DEFAULT_SPAN_MS = 15 * MINUTE_MS
-_TIME = "ISO 8601 (UTC unless it says otherwise) or epoch milliseconds"
+TIME = "ISO 8601 (UTC unless it says otherwise) or epoch milliseconds"
 
 
 @router.get(
@@ -37,8 +37,8 @@ async def get_series(
     device: Device,
     tenant: Tenant,
     metric: Annotated[str, Query(min_length=1, max_length=256, examples=["temperature"], description="the metric")],
-    from_: Annotated[str | None, Query(alias="from", description=f"{_TIME}; default: 15 minutes before `to`")] = None,
-    to: Annotated[str | None, Query(description=f"{_TIME}; not included; default: now")] = None,
+    from_: Annotated[str | None, Query(alias="from", description=f"{TIME}; default: 15 minutes before `to`")] = None,
+    to: Annotated[str | None, Query(description=f"{TIME}; not included; default: now")] = None,
     level: Annotated[
         Literal["auto", "10s", "1m", "1h", "1d"],
         Query(description="width of a bucket; auto takes the finest with at most `points` of them"),
@@ -47,7 +47,7 @@ async def get_series(
 ) -> Json:
     """Buckets that touch [from, to). Those without readings are left out."""
     clean("metric", metric)
-    start, end = _span(from_, to)
+    start, end = span_of(from_, to)
     most = state.settings.max_points
     if points is not None and points > most:
         raise BadRequest(f"expected at most {most} points, got {points}: ask for fewer, or for shorter spans", "points")
@@ -70,7 +70,8 @@ async def get_series(
     )
 
 
-def _span(from_: str | None, to: str | None) -> tuple[int, int]:
+def span_of(from_: str | None, to: str | None) -> tuple[int, int]:
+    """[from, to) in epoch ms, the last 15 minutes by default. Raises `BadRequest`."""
     end = times.parse(to, "to") if to is not None else time.time_ns() // 1_000_000
     start = times.parse(from_, "from") if from_ is not None else max(0, end - _DEFAULT_SPAN_MS)
     if start >= end:

@@ -30,6 +30,7 @@ class LagWatch(threading.Thread):
         self._kafka = kafka
         self._halt = threading.Event()
         self._processed: Positions = {}
+        self._raw: Positions = {}
         self.aggregation: int | None = None
         self.trouble: str | None = "not asked yet"
 
@@ -53,7 +54,13 @@ class LagWatch(threading.Thread):
 
     def behind(self, positions: Positions) -> int | None:
         """Records of `processed-data` that a reader at `positions` has not seen; None while the end is not known."""
-        ends = self._processed
+        return self._behind(self._processed, positions)
+
+    def behind_raw(self, positions: Positions) -> int | None:
+        """The same for records of `raw-sensor-data`."""
+        return self._behind(self._raw, positions)
+
+    def _behind(self, ends: Positions, positions: Positions) -> int | None:
         if not ends or not positions or self.trouble:
             return None
         return sum(max(0, end - positions.get(partition, 0)) for partition, end in ends.items())
@@ -61,6 +68,7 @@ class LagWatch(threading.Thread):
     def _look(self, consumer: Consumer) -> None:
         self._processed = {partition: high for partition, (_, high) in ends_of(consumer, PROCESSED.name).items()}
         raw = {partition: high for partition, (_, high) in ends_of(consumer, RAW.name).items()}
+        self._raw = raw
         committed = consumer.committed([TopicPartition(RAW.name, partition) for partition in raw], timeout=5)
         known = {found.partition: found.offset for found in committed if found.offset >= 0}
         self.aggregation = sum(max(0, raw[p] - offset) for p, offset in known.items()) if known else None

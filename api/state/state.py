@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from api.state.access import AccessKey
+from api.state.clickhouse import ClickHouse
 from api.state.dead_letters import DeadLetters
 from api.state.feed import Feed
 from api.state.lag import LagWatch
@@ -27,6 +28,7 @@ class State:
     access: AccessKey
     postgres: Postgres
     valkey: Valkey
+    clickhouse: ClickHouse
     live: LiveLog
     feed: Feed
     lag: LagWatch
@@ -39,12 +41,13 @@ def build(settings: ApiSettings) -> State:
     """Puts the parts together; connects to nothing yet. Raises `StackError` without an access key."""
     access = AccessKey(settings.access_key)
     postgres, valkey, meters = Postgres(settings.postgres), Valkey(settings.valkey), Meters()
+    clickhouse = ClickHouse(settings.clickhouse)
     live = LiveLog(settings.live_rows, settings.partitions)
     lag, dead_letters = LagWatch(settings.kafka), DeadLetters(settings.kafka)
     feed = Feed(settings, live, valkey.everything)
-    status = StatusBoard(feed, lag, dead_letters, postgres, meters, settings.mqtt)
+    status = StatusBoard(feed, lag, dead_letters, postgres, clickhouse, meters, settings.mqtt)
     feed.on_tick.append(status.on_tick)
-    return State(settings, access, postgres, valkey, live, feed, lag, dead_letters, status, meters)
+    return State(settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters)
 
 
 @asynccontextmanager
@@ -62,5 +65,6 @@ async def running(state: State) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
         state.lag.stop()
         state.dead_letters.stop()
+        await state.clickhouse.close()
         await state.valkey.close()
         await state.postgres.close()

@@ -14,6 +14,7 @@ from typing import TypedDict
 import orjson
 import structlog
 
+from api.state.clickhouse import ClickHouse
 from api.state.dead_letters import DeadLetters
 from api.state.feed import Feed
 from api.state.lag import LagWatch
@@ -97,17 +98,26 @@ class StatusBoard:
     """Puts the status together once a second; asking it is free."""
 
     def __init__(
-        self, feed: Feed, lag: LagWatch, dead_letters: DeadLetters, postgres: Postgres, meters: Meters, mqtt: str
+        self,
+        feed: Feed,
+        lag: LagWatch,
+        dead_letters: DeadLetters,
+        postgres: Postgres,
+        clickhouse: ClickHouse,
+        meters: Meters,
+        mqtt: str,
     ) -> None:
         self._feed = feed
         self._lag = lag
         self._dead_letters = dead_letters
         self._postgres = postgres
+        self._clickhouse = clickhouse
         self._meters = meters
         self._mqtt = mqtt
         self._delays = Delays()
         self._rate = Rate()
         self._sink_lag: int | None = None
+        self._raw_lag: int | None = None
         self.clients = 0
         self.serial = 0
         self.current = self._status(_now())
@@ -122,7 +132,7 @@ class StatusBoard:
 
     async def run(self) -> None:
         """Makes a new status each second until cancelled."""
-        asking = asyncio.create_task(self._ask_sink())
+        asking = [asyncio.create_task(each) for each in (self._ask_sink(), self._ask_raw_store())]
         try:
             while True:
                 await asyncio.sleep(1)
@@ -131,7 +141,8 @@ class StatusBoard:
                 self.serial += 1
                 self._publish()
         finally:
-            asking.cancel()
+            for task in asking:
+                task.cancel()
 
     def _status(self, now: int) -> Status:
         live = self._feed.live
@@ -146,6 +157,7 @@ class StatusBoard:
                 "aggregation": self._lag.aggregation,
                 "api": self._lag.behind(live.positions),
                 "postgres": self._sink_lag,
+                "raw": self._raw_lag,
             },
             "dead_letters": self._dead_letters.counts(),
             "devices": live.active(now - ACTIVE_MS),
@@ -176,6 +188,19 @@ class StatusBoard:
             except Exception:
                 self._sink_lag = None
                 log.exception("cannot read the sink's place")
+            await asyncio.sleep(2)
+
+    async def _ask_raw_store(self) -> None:
+        """The same of the raw store."""
+        while True:
+            try:
+                self._raw_lag = self._lag.behind_raw(await self._clickhouse.positions())
+            except HeadwaterError as error:
+                self._raw_lag = None
+                log.debug("cannot read the place of the raw store's sink", error=str(error))
+            except Exception:
+                self._raw_lag = None
+                log.exception("cannot read the place of the raw store's sink")
             await asyncio.sleep(2)
 
 

@@ -37,8 +37,9 @@ def log(kafka: str) -> Log:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory, kafka: str, log: Log, stores: Stores):
-    with served(tmp_path_factory.mktemp("api"), kafka, stores.postgres, stores.valkey) as running:
+def api(tmp_path_factory: pytest.TempPathFactory, kafka: str, clickhouse: str, log: Log, stores: Stores):
+    folder = tmp_path_factory.mktemp("api")
+    with served(folder, kafka, stores.postgres, stores.valkey, clickhouse=clickhouse) as running:
         yield running
 
 

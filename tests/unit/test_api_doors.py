@@ -22,6 +22,7 @@ def settings_of(tmp_path: Path) -> ApiSettings:
         kafka=nowhere,
         postgres=f"postgresql://x@{nowhere}/x",
         valkey=f"redis://{nowhere}/0",
+        clickhouse=f"http://{nowhere}/x",
         access_key=KEY,
         page=tmp_path,
     )
@@ -49,6 +50,7 @@ GUARDED = [
     "/v1/devices/a",
     "/v1/devices/a/latest",
     "/v1/devices/a/series?metric=m",
+    "/v1/devices/a/readings?metric=m",
     "/v1/status",
     "/metrics",
     "/openapi.json",
@@ -178,6 +180,7 @@ def test_the_description_is_whole_and_its_names_are_stable(ask):
         "get_device",
         "get_latest",
         "get_series",
+        "get_readings",
         "get_status",
         "get_health",
         "get_readiness",
