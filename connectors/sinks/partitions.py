@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import structlog
 
+from connectors.sinks.rollup import roll_up_all
 from headwater.model.settings import SinkSettings
 
 Connection = psycopg.Connection[Any]
@@ -61,6 +62,7 @@ class Partitions:
         A drop that would have to wait for a long query is left for the next call: waiting, it would block all readers.
         """
         now = now or datetime.now(UTC)
+        roll_up_all(connection)  # a mark whose rows are gone can no longer be worked off
         first, last = int(now.timestamp()), int((now + _AHEAD).timestamp())
         self.ensure(connection, [second * 1000 for second in range(first, last + 1, 86_400)])
         dropped: list[str] = []

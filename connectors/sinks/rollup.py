@@ -8,7 +8,9 @@ age, a higher generation or a repeated run all end in the same rows.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
+from string import Template
 from typing import Any, LiteralString
 
 import psycopg
@@ -20,11 +22,31 @@ Connection = psycopg.Connection[Any]
 ROLLED = tuple(level.name for level in LEVELS[1:])
 """The levels that are rolled up, finest first: each is the source of the next."""
 _MOST_MARKS = 50_000
+_UNITS = {"1m": "minute", "1h": "hour", "1d": "day"}
 
 
 def load_sql(name: str) -> LiteralString:
     """The text of a statement in `sql/stores/postgres/sink`; parameters are `$1`, `$2`, as in PostgreSQL itself."""
     return (files("sql") / "stores" / "postgres" / "sink" / f"{name}.sql").read_text()
+
+
+@cache
+def statement_of(level: str) -> LiteralString:
+    """The statement that brings `level` up to date: one text for all levels, with their names filled in."""
+    place = [each.name for each in LEVELS].index(level)
+    finer, own = LEVELS[place - 1], LEVELS[place]
+    coarser = LEVELS[place + 1].name if place + 1 < len(LEVELS) else ""
+    names = {
+        "level": own.name,
+        "target": own.table,
+        "unit": _UNITS[own.name],
+        "finer": finer.name,
+        "source": finer.table,
+        "source_time": "pane" if place == 1 else "bucket",
+        "coarser": coarser,
+        "coarser_unit": _UNITS.get(coarser, "day"),
+    }
+    return Template(load_sql("rollup")).safe_substitute(names)  # $1 is a parameter and stays
 
 
 def roll_up(connection: Connection, level: str) -> int:
@@ -33,7 +55,7 @@ def roll_up(connection: Connection, level: str) -> int:
     The connection must be in autocommit and its session in UTC. Several may call this at once: they take turns, or one
     could write what it had read before the other's write. Each turn is a transaction of at most 50,000 marks.
     """
-    statement = load_sql(f"rollup_{level}")
+    statement = statement_of(level)
     done = 0
     while True:
         with connection.transaction():

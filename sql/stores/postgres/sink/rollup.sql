@@ -1,6 +1,8 @@
--- Recomputes the 1d buckets that are marked from their 1h rows, whole, and marks what lies above them.
+-- Recomputes the marked buckets of ${level} from their rows of ${finer}, whole, and marks what lies above them (nothing
+-- does above the coarsest level, whose ${coarser} is empty). connectors/sinks/rollup.py fills in the names.
 -- One statement is one snapshot: it sees a mark and the rows it stands for together or not at all.
 -- A bucket whose source rows retention has begun to remove keeps what it has: what is left would not be the whole.
+-- Rows without a reading say nothing; a bucket of which none is left goes.
 -- The lateral join makes it one walk of the key for each bucket, whatever the planner knows of a young partition.
 with taken as (
     delete from rollup_dirty
@@ -9,7 +11,7 @@ with taken as (
             array(
                 select ctid
                 from rollup_dirty
-                where level = '1d'
+                where level = '${level}'
                 limit $1 -- noqa: AM09
             )
         )
@@ -31,27 +33,23 @@ changed as (
         bucket >= (
             select max(level.edge)
             from level
-            where level.level in ('1h', '1d')
+            where level.level in ('${finer}', '${level}')
         )
 ),
 
-written as (
-    insert into rollup_1d as held (
+above as (
+    insert into rollup_dirty (level, tenant, device, metric, bucket)
+    select distinct
+        '${coarser}' as level,
         tenant,
         device,
         metric,
-        bucket,
-        count,
-        sum,
-        sum_sq,
-        min,
-        max,
-        first_ms,
-        last_ms,
-        last,
-        as_of,
-        received
-    )
+        date_trunc('${coarser_unit}', bucket, 'UTC') as bucket
+    from changed
+    where '${coarser}' <> ''
+),
+
+totals as (
     select
         changed.tenant,
         changed.device,
@@ -81,20 +79,67 @@ written as (
                 (array_agg(part.last order by part.last_ms desc))[1] as last,
                 max(part.as_of) as as_of,
                 max(part.received) as received
-            from rollup_1h as part
+            from ${source} as part
             where
                 part.tenant = changed.tenant
                 and part.device = changed.device
                 and part.metric = changed.metric
-                and part.bucket >= changed.bucket
-                and part.bucket < changed.bucket + interval '1 day'
+                and part.${source_time} >= changed.bucket
+                and part.${source_time} < changed.bucket + interval '1 ${unit}'
+                and part.count > 0
         ) as whole
-    where whole.count > 0
+),
+
+emptied as (
+    delete from ${target} as held
+    using totals
+    where
+        totals.count is null
+        and held.tenant = totals.tenant
+        and held.device = totals.device
+        and held.metric = totals.metric
+        and held.bucket = totals.bucket
+),
+
+written as (
+    insert into ${target} as held (
+        tenant,
+        device,
+        metric,
+        bucket,
+        count,
+        sum,
+        sum_sq,
+        min,
+        max,
+        first_ms,
+        last_ms,
+        last,
+        as_of,
+        received
+    )
+    select
+        tenant,
+        device,
+        metric,
+        bucket,
+        count,
+        sum,
+        sum_sq,
+        min,
+        max,
+        first_ms,
+        last_ms,
+        last,
+        as_of,
+        received
+    from totals
+    where count is not null
     order by
-        changed.tenant,
-        changed.device,
-        changed.metric,
-        changed.bucket
+        tenant,
+        device,
+        metric,
+        bucket
     on conflict (tenant, device, metric, bucket) do update
         set
             count = excluded.count,
