@@ -1,0 +1,289 @@
+"""The audit: reads the log, asks the stores, and says whether they agree.
+
+Everything is counted from the log and the stores. What is judged is what the stores must already have: the log up to
+the log time that both have reached. So a sink that is behind delays the audit and raises no false alarm. A row that
+differs is asked again after everything on its way (corrections, and rows behind them) has arrived.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from headwater.model.errors import StackError
+from headwater.model.pack import PANE_MS, PULSE_TENANT
+from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED, RAW
+from headwater.truth.balance import Fold, Minute, Pane, Scope
+from headwater.truth.gaps import Gap, Places, compare, gap_of
+from headwater.truth.messages import Letters, Messages
+from headwater.truth.span import Entry, Reader, Span
+from headwater.truth.stores import RawRows, Rows
+
+SLACK_MS = 1_000
+"""Rows of other keys may be this much behind the beat that says how far the job is (a mini-batch)."""
+
+BEHIND_MS = 5 * 60_000
+"""A store that is further behind the log than this is not just busy."""
+
+CORRECTIONS_GROUP = "headwater-corrections"
+SINK = "sink-postgres"
+_LETTERS_BEFORE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to audit: log times (epoch ms; None: the last hour that the stores have), and how long to wait for them."""
+
+    horizon_ms: int
+    ahead_ms: int
+    cap: int
+    from_ms: int | None = None
+    to_ms: int | None = None
+    wait_s: float = 60.0
+    settle_ms: int = 120_000
+    prefix: str = ""
+
+
+@dataclass
+class Report:
+    """What was found. `state` is balanced, gap, or waiting (a store is behind, or corrections are not done)."""
+
+    state: str
+    from_ms: int
+    to_ms: int
+    true_ms: int
+    minutes: dict[tuple[str, int], Minute]
+    gaps: list[Gap]
+    waiting: list[Gap]
+    messages: int = 0
+    records: int = 0
+    letters: int = 0
+    unmarked: int = 0
+    unreadable: int = 0
+    seconds: float = 0.0
+    behind: bool = False
+
+    def total(self, name: str) -> int:
+        """The sum of one figure over all minutes."""
+        return sum(getattr(minute, name) for minute in self.minutes.values())
+
+    @property
+    def said(self) -> str:
+        """The verdict in one line."""
+        figures = (
+            f"{self.total('readings'):,} readings = {self.total('readings') - self.total('duplicates'):,} first + "
+            f"{self.total('duplicates'):,} duplicates; {self.messages:,} messages = {self.records:,} records and "
+            f"{self.letters:,} dead letters"
+        )
+        if self.gaps:
+            return f"{len(self.gaps)} gaps: {figures}"
+        if self.waiting or self.behind:
+            return (
+                f"not settled ({'a store is behind' if self.behind else f'{len(self.waiting)} rows wait'}): {figures}"
+            )
+        return f"balanced: {figures}"
+
+
+@dataclass
+class Audit:
+    """One audit. Raises `StackError` when Kafka is not there, psycopg's and ClickHouse's errors when they are not."""
+
+    reader: Reader
+    rows: Rows
+    raw: RawRows
+    wanted: Wanted
+    _scope: Scope = field(init=False)
+    _span: Span = field(init=False)
+
+    def run(self) -> Report:
+        """Does it all; seconds for each million readings."""
+        begun = time.monotonic()
+        topic = self.wanted.prefix + RAW.name
+        true_ms, end = self._settled(topic)
+        self._scope, self._span = self._reach(topic, true_ms, end)
+        scope, span = self._scope, self._span
+        fold, messages = Fold(scope), Messages(scope)
+        beats = f"{PULSE_TENANT}/".encode()
+        for entry in self.reader.read(span):
+            if not (entry.key or b"").startswith(beats):
+                fold.take(entry)
+                messages.record(entry)
+        fold.given(self.raw.before(span, fold.old()))
+        letters = Letters(topic)
+        self._read_letters(messages, letters)
+        rows, raw = self._row_gaps(fold), self._raw_gaps(fold)
+        unlettered, unreadable = letters.gaps(fold.bad)
+        gaps, waiting = self._named(rows, raw)
+        gaps += messages.gaps() + unlettered
+        for gap in gaps:
+            for minute in gap.minutes:
+                fold.minutes[gap.tenant, minute].gaps += 1
+        behind = self._is_behind(topic, true_ms)
+        return Report(
+            state="gap" if gaps else "waiting" if waiting or behind else "balanced",
+            from_ms=scope.from_ms,
+            to_ms=scope.to_ms,
+            true_ms=true_ms,
+            minutes=dict(sorted(fold.minutes.items())),
+            gaps=gaps,
+            waiting=waiting,
+            messages=messages.whole,
+            records=messages.records,
+            letters=messages.letters,
+            unmarked=messages.unmarked,
+            unreadable=unreadable,
+            seconds=time.monotonic() - begun,
+            behind=behind,
+        )
+
+    def _settled(self, topic: str) -> tuple[int, dict[int, int]]:
+        """Log time that both stores have reached, and the offsets before which they have everything; waits for `to`."""
+        until = time.monotonic() + self.wanted.wait_s
+        while True:
+            partitions = self.reader.ends(topic)
+            rows, raw = self.rows.true_up_to(topic), self.raw.stored(self.reader.log_id(topic))
+            if set(partitions) <= rows.keys() and set(partitions) <= raw.keys():
+                true_ms = min(rows[one] for one in partitions) - SLACK_MS
+                true_ms = min(true_ms, *(raw[one][1] for one in partitions))
+                if true_ms >= (self.wanted.to_ms or 0) - 1 or time.monotonic() > until:
+                    end = self.reader.at(topic, true_ms + 1)
+                    return true_ms, {one: min(end[one], raw[one][0]) for one in partitions}
+            elif time.monotonic() > until:
+                raise StackError(
+                    f"The stores do not say yet how far they have come: of {len(partitions)} partitions the rows know "
+                    f"{len(rows)}, the raw store {len(raw)}.",
+                    "see `headwater status`; log time moves by the pulse, through the job and the sinks.",
+                )
+            time.sleep(0.5)
+
+    def _reach(self, topic: str, true_ms: int, end: dict[int, int]) -> tuple[Scope, Span]:
+        """What is judged, and what must be read for it."""
+        wanted = self.wanted
+        to_ms = min(true_ms + 1, wanted.to_ms if wanted.to_ms is not None else true_ms + 1)
+        from_ms = wanted.from_ms if wanted.from_ms is not None else to_ms - 3_600_000
+        known_ms = from_ms - PANE_MS - wanted.horizon_ms - wanted.ahead_ms - Scope.skew_ms
+        ends = self.reader.ends(topic)
+        first = self.reader.at(topic, known_ms)
+        span = Span(topic, self.reader.log_id(topic), first, {one: max(end[one], first[one]) for one in end})
+        # Where the log begins later (retention, or a young log), less is known from it alone.
+        begins = [entry.log_time for entry in self._oldest(span, ends)]
+        scope = Scope(
+            from_ms=from_ms,
+            to_ms=to_ms,
+            known_ms=max([known_ms, *begins]),
+            true_ms=true_ms,
+            horizon_ms=wanted.horizon_ms,
+            ahead_ms=wanted.ahead_ms,
+            cap=wanted.cap,
+            rows_edge_ms=self.rows.edge(),
+            raw_edge_ms=self.raw.edge(),
+            settle_ms=wanted.settle_ms,
+        )
+        return scope, span
+
+    def _oldest(self, span: Span, ends: dict[int, tuple[int, int]]) -> Iterable[Entry]:
+        cut = {one: low for one, (low, high) in ends.items() if span.first[one] == low < high}
+        return self.reader.read(Span(span.topic, span.log_id, cut, {one: low + 1 for one, low in cut.items()}))
+
+    def _read_letters(self, messages: Messages, letters: Letters) -> None:
+        name = self.wanted.prefix + DEAD_LETTER.name
+        for entry in self.reader.read(self.reader.span(name, self._scope.from_ms - _LETTERS_BEFORE_MS)):
+            messages.letter(entry)
+            letters.letter(entry)
+
+    def _row_gaps(self, fold: Fold) -> list[Gap]:
+        """Rows that differ, after everything on its way has arrived; the log goes on meanwhile, and is read on."""
+        found = self._differing(fold)
+        before = None
+        while found and before != found:
+            before = found
+            self._wait_for_what_is_on_its_way()
+            _, end = self._settled(self._span.topic)
+            tail = Span(self._span.topic, self._span.log_id, self._span.end, end)
+            for entry in self.reader.read(Span(tail.topic, tail.log_id, tail.first, _no_less(tail))):
+                fold.take(entry)
+            fold.given(())
+            self._span = Span(tail.topic, tail.log_id, self._span.first, _no_less(tail))
+            found = self._differing(fold, {(gap.tenant, gap.device, gap.pane) for gap in found})
+        return found
+
+    def _differing(self, fold: Fold, among: set[Pane] | None = None) -> list[Gap]:
+        """Rows whose counts differ, and rows that no reading stands behind."""
+        scope = self._scope
+        expected = {key: count for key, count in fold.rows() if among is None or _pane(key) in among}
+        if among is None:
+            near = [key[3] for key in expected if scope.near(key[3])]
+            held = self.rows.between(min([scope.from_ms, *near]), scope.true_ms)
+            held |= self.rows.of({_pane(key) for key in expected if not scope.near(key[3])})
+        else:
+            held = self.rows.of(among)
+        gaps = compare(expected.items(), held, "aggregates")
+        gaps += [
+            gap_of("aggregates", key, 0, count)
+            for key, count in held.items()
+            if count and key not in expected and key[3] >= scope.from_ms and scope.final(key[3]) and not fold.knows(key)
+        ]
+        return sorted(gaps, key=lambda gap: (gap.pane, gap.tenant, gap.device, gap.metric))
+
+    def _wait_for_what_is_on_its_way(self) -> None:
+        """Until the corrections of this moment are done and the rows of that moment are stored, or time is up."""
+        until = time.monotonic() + self.wanted.wait_s
+        name = self.wanted.prefix + CORRECTIONS.name
+        wanted = self._ends(name)
+        while not self._done(name, wanted) and time.monotonic() < until:
+            time.sleep(0.5)
+        name = self.wanted.prefix + PROCESSED.name
+        wanted = self._ends(name)
+        while not _passed(self.rows.read_up_to(name, SINK), wanted) and time.monotonic() < until:
+            time.sleep(0.5)
+
+    def _ends(self, topic: str) -> dict[int, int]:
+        return {one: high for one, (low, high) in self.reader.ends(topic).items() if high > low}
+
+    def _done(self, topic: str, wanted: dict[int, int]) -> bool:
+        return _passed(self.reader.committed(CORRECTIONS_GROUP, topic), wanted)
+
+    def _raw_gaps(self, fold: Fold) -> list[Gap]:
+        """Readings that the raw store lacks or has too many; what came after the span's end is left out by it."""
+        scope, span = self._scope, self._span
+        expected = dict(fold.readings())
+        near = [key[4] for key in expected if scope.near(key[4])]
+        held = self.raw.between(span, min(near), max(near) + PANE_MS) if near else {}
+        held |= self.raw.of(span, {(key[0], key[1], key[4]) for key in expected if not scope.near(key[4])})
+        return compare(expected.items(), held, "raw")
+
+    def _named(self, rows: list[Gap], raw: list[Gap]) -> tuple[list[Gap], list[Gap]]:
+        """(gaps, what still waits for its correction), with the places that the log has them at."""
+        if not rows and not raw:
+            return [], []
+        places = Places([*rows, *raw], self._scope)
+        for entry in self.reader.read(self._span):
+            places.take(entry)
+        held = self.raw.held({(gap.tenant, gap.device, gap.pane) for gap in raw})
+        named = [places.name(gap) for gap in rows]
+        corrections = self.wanted.prefix + CORRECTIONS.name
+        done = self._done(corrections, self._ends(corrections))
+        waiting = [gap for gap in named if gap.late and not done]
+        gaps = [gap for gap in named if not gap.late or done]
+        for gap in raw:
+            key = (gap.tenant, gap.device, gap.metric, gap.kind, gap.pane)
+            gaps.append(places.name(gap, held.get(key, set())))
+        return gaps, waiting
+
+    def _is_behind(self, topic: str, true_ms: int) -> bool:
+        """Whether the log has records that are much newer than what the stores have."""
+        newer = self.reader.at(topic, true_ms + BEHIND_MS)
+        return any(newer[one] < high for one, (_, high) in self.reader.ends(topic).items())
+
+
+def _pane(key: tuple[str, str, str, int]) -> Pane:
+    return key[0], key[1], key[3]
+
+
+def _no_less(span: Span) -> dict[int, int]:
+    return {one: max(end, span.first[one]) for one, end in span.end.items()}
+
+
+def _passed(have: dict[int, int], wanted: dict[int, int]) -> bool:
+    return all(have.get(partition, -1) >= end for partition, end in wanted.items())
