@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.cli import chaos, devices, jobs, log, stack
+from headwater.cli import audit, chaos, devices, jobs, log, stack
 
 app = typer.Typer(
     no_args_is_help=True,
