@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import version
 
+from headwater import heartbeat
 from headwater.model.settings import Settings
 from headwater.stack import (
     clickhouse,
@@ -67,11 +68,17 @@ def servers(state: State) -> list[Program]:
 def workers(state: State) -> list[Program]:
     """Our own processes."""
     at, api = state.reach, state.url("api")
-    metrics = {name: f"http://{at}:{state.ports[f'{name}-metrics']}/metrics" for name in ("bridge", "broker")}
+    metrics = {
+        name: f"http://{at}:{state.ports[f'{name}-metrics']}/metrics" for name in ("bridge", "broker", "corrections")
+    }
     gate = "" if "mqtt" in state.external else metrics["broker"]
     broker = worker(
         "broker", "headwater.broker", "MQTT", ("jars", "tables"), probes.tcp(at, state.ports["mqtt"]), "mqtt"
     )
+
+    def alive(name: str) -> Probe:
+        return probes.heartbeat(state.folder / heartbeat.FOLDER / name)
+
     return [
         *([] if "mqtt" in state.external else [broker]),
         worker(
@@ -82,7 +89,7 @@ def workers(state: State) -> list[Program]:
             probes.bridge(metrics["bridge"], gate),
             "bridge-metrics",
         ),
-        worker("pulse", "headwater.workers.pulse", "beats that move log time", ("topics",), probes.nothing),
+        worker("pulse", "headwater.workers.pulse", "beats that move log time", ("topics",), alive("pulse")),
         worker(
             "jobs",
             "headwater.workers.jobkeeper",
@@ -95,21 +102,29 @@ def workers(state: State) -> list[Program]:
             "connectors.sinks.postgres",
             "aggregates into PostgreSQL",
             ("topics", "tables"),
-            probes.nothing,
+            alive("sink-postgres"),
         ),
         worker(
             "sink-valkey",
             "connectors.sinks.valkey",
             "latest values into Valkey",
             ("topics", "valkey"),
-            probes.nothing,
+            alive("sink-valkey"),
         ),
         worker(
             "sink-clickhouse",
             "connectors.sinks.clickhouse",
             "raw readings into ClickHouse",
             ("topics", "readings"),
-            probes.nothing,
+            alive("sink-clickhouse"),
+        ),
+        worker(
+            "corrections",
+            "headwater.workers.corrections",
+            "late readings into closed panes, and the audit",
+            ("topics", "tables", "readings"),
+            probes.http(metrics["corrections"]),
+            "corrections-metrics",
         ),
         worker(
             "api",
@@ -119,8 +134,8 @@ def workers(state: State) -> list[Program]:
             probes.http(f"{api}/readyz"),
             "api",
         ),
-        worker("agent", "headwater.workers.agent", "this machine as a device", ("bridge", "devices"), probes.nothing),
-        worker("fleet", "headwater.workers.fleet", "the simulated fleet", ("bridge", "devices"), probes.nothing),
+        worker("agent", "headwater.workers.agent", "this machine as a device", ("bridge", "devices"), alive("agent")),
+        worker("fleet", "headwater.workers.fleet", "the simulated fleet", ("bridge", "devices"), alive("fleet")),
     ]
 
 

@@ -33,6 +33,7 @@ PREFERRED = {
     "supervisor": 9001,
     "bridge-metrics": 9101,
     "broker-metrics": 9102,
+    "corrections-metrics": 9103,
 }
 """The port that each server likes best; a setting `HEADWATER_<NAME>_PORT` overrides it."""
 
@@ -175,6 +176,7 @@ class State:
             "BROKER_PORT": str(self.ports["mqtt"]),
             "BRIDGE_METRICS_PORT": str(self.ports["bridge-metrics"]),
             "BROKER_METRICS_PORT": str(self.ports["broker-metrics"]),
+            "CORRECTIONS_METRICS_PORT": str(self.ports["corrections-metrics"]),
             **{name.upper(): self.secrets[name] for name in SETTING_SECRETS},
         }
 

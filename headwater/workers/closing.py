@@ -75,7 +75,6 @@ class Closing:
         self._after_ms = WIDTH_MS + settings.horizon_ms + settings.audit_slack_ms
         self._partitions = settings.partitions
         self._most_rows = settings.corrections_rows
-        self._least = settings.generation
         self._raw = raw
         self._stored = stored
         self._publisher = publisher

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -56,6 +56,7 @@ _LOST_S = 5.0
 _LAST_PANE = 253_402_300_790_000  # the year 9999, as in the job
 _INT8 = 2**63
 _HELD_S = 0.2
+_GENERATION_S = 1.0
 _EVERY_LOG = f"select log_partition, max(next_offset) from {RAW_POSITIONS} group by log_partition"  # noqa: S608
 _AWAY: tuple[type[Exception], ...] = (*OUTAGES, psycopg.Error, KafkaException)
 
@@ -69,8 +70,12 @@ class Worker:
     the rows of one read (`HEADWATER_CORRECTIONS_ROWS`).
     """
 
-    def __init__(self, settings: CorrectionsSettings, stopping: threading.Event) -> None:
+    def __init__(
+        self, settings: CorrectionsSettings, stopping: threading.Event, generation: Callable[[], int] | None = None
+    ) -> None:
+        """`generation` says what `HEADWATER_GENERATION` is now: a rebuild raises it while the worker runs."""
         self._settings = settings
+        self._generation = generation or (lambda: settings.generation)
         self._stopping = stopping
         self._log = structlog.get_logger(__name__)
 
@@ -91,7 +96,7 @@ class Worker:
             raw, stored = connect(self._settings, "headwater-corrections"), StoredRows(self._settings)
             self._wait_for_the_lock(stored)
             session = Session(self._settings, consumer, raw, stored, self._stopping)
-            for _ in session.run():
+            for _ in session.run(self._generation):
                 achieved += 1
         except Stopped:
             pass
@@ -138,10 +143,10 @@ class Session:
         self._waiting = Waiting()
         self._since = 0.0
         self._done: dict[int, int] = {}
-        self._looked_for_lost = self._asked_held = float("-inf")
+        self._looked_for_lost = self._asked_held = self._asked_generation = float("-inf")
         self._log = structlog.get_logger(__name__)
 
-    def run(self) -> Iterator[None]:
+    def run(self, generation: Callable[[], int]) -> Iterator[None]:
         """The loop; yields each time that it has achieved something."""
         start = committed(self._consumer, CORRECTIONS)
         self._done = {place.partition: place.offset for place in start}
@@ -149,6 +154,9 @@ class Session:
         self._log.info("corrections.start", positions=self._done)
         while not self._stopping.is_set():
             self._gather()
+            if time.monotonic() - self._asked_generation >= _GENERATION_S:
+                self._stored.generation = generation()
+                self._asked_generation = time.monotonic()
             if self._due() and self._is_held():
                 self._work()
                 yield
@@ -296,7 +304,7 @@ def main() -> None:
     stopping = stop_event()
     if settings.corrections_metrics_port:
         start_http_server(settings.corrections_metrics_port, addr=settings.host)
-    Worker(settings, stopping).run()
+    Worker(settings, stopping, lambda: CorrectionsSettings().generation).run()
     structlog.get_logger(__name__).info("corrections.closed")
 
 

@@ -48,7 +48,8 @@ class StoredRows:
     """One connection. Every call raises `psycopg.Error` while PostgreSQL is away; make a new one then."""
 
     def __init__(self, settings: CorrectionsSettings) -> None:
-        self._least = settings.generation
+        self.generation = settings.generation
+        """What every row that is published carries at least."""
         self._partitions = settings.partitions
         self._connection = psycopg.connect(
             settings.postgres.get_secret_value(),
@@ -72,7 +73,7 @@ class StoredRows:
         return bool(self._all("select pg_try_advisory_lock(hashtext($1))", [_LOCK])[0][0])
 
     def versions(self, spans: Sequence[PaneSpan], metrics: Collection[str]) -> dict[PaneKey, Version]:
-        """The versions of the rows of `metrics` over `spans` that are stored, or that a repair has given out."""
+        """Versions of the rows of `metrics` over `spans`: stored, held back by a rebuild, or given out by a repair."""
         if not spans:
             return {}
         columns = [list(column) for column in zip(*spans, strict=True)]
@@ -82,13 +83,13 @@ class StoredRows:
             _sql("versions"), [*columns, list(metrics), *bounds]
         ):
             key = (tenant, device, metric, pane)
-            known = found.get(key, Version(self._least, 0))
+            known = found.get(key, Version(self.generation, 0))
             found[key] = Version(max(generation, known.generation), max(dup, known.dup))
         return found
 
     def next_version(self, versions: Mapping[PaneKey, Version], key: PaneKey) -> Version:
         """What a recomputed row of `key` carries: what is stored, and at least `HEADWATER_GENERATION`."""
-        return versions.get(key) or Version(self._least, 0)
+        return versions.get(key) or Version(self.generation, 0)
 
     def counts(self, first_ms: int, end_ms: int) -> dict[PaneKey, Stored]:
         """Every row whose pane starts in [`first_ms`, `end_ms`), epoch ms."""
@@ -122,10 +123,10 @@ class StoredRows:
         """Remembers the generations of rows that are about to be published, in one transaction."""
         rows = [
             (*repair.row.key, repair.row.generation, repair.cause, repair.before, repair.row.count)
-            for repair in repairs
+            for repair in sorted(repairs, key=lambda repair: repair.row.key)
         ]
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.executemany(_sql("repair"), sorted(rows, key=lambda row: row[:4]))
+            cursor.executemany(_sql("repair"), rows)
 
     def audited(self, minute: int, rows: int, causes: Mapping[str, int]) -> None:
         """Remembers that a minute (its start in epoch ms) is done, and how many rows differed, by cause."""
