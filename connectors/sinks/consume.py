@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from connectors.sinks.base import Item, Sink
 from connectors.sinks.letters import Letters
 from connectors.sinks.positions import Positions, log_id
+from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.errors import BadRecord
 from headwater.model.settings import SinkSettings
@@ -41,6 +42,7 @@ class Runner:
         self._poll_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, sink.every_ms / 1000))
         self._log = structlog.get_logger(__name__).bind(sink=sink.name)
         self._reported = time.monotonic()
+        self._heart = Heartbeat(sink.name)
         sink.refuse = self._letters.refused
 
     def run(self, stop: threading.Event) -> None:
@@ -94,6 +96,7 @@ class Runner:
                 positions.flushed(taken)
                 yield
             self._sink.upkeep()
+            self._heart.beat()
             self._report()
 
     def _close(self, positions: Positions) -> None:

@@ -6,7 +6,9 @@ import base64
 import json
 import re
 import socket
+import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -18,6 +20,20 @@ TIMEOUT_S = 2.0
 
 def nothing() -> None:
     """For programs that serve nobody: being alive, which the supervisor knows, is all there is to ask."""
+
+
+def heartbeat(file: Path, within_s: float = 20.0) -> Probe:
+    """The process has said within so many seconds that it gets its work done."""
+
+    def probe() -> None:
+        try:
+            age = time.time() - file.stat().st_mtime
+        except FileNotFoundError:
+            raise StackError("has not begun to work yet: what it depends on may be away") from None
+        if age > within_s:
+            raise StackError(f"expected a sign of life within {within_s:.0f} s, the last was {age:.0f} s ago")
+
+    return probe
 
 
 def tcp(host: str, port: int) -> Probe:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from headwater import heartbeat
 from headwater.model.errors import StackError
 from headwater.stack.files import private_folder, write_private
 from headwater.stack.program import Program
@@ -134,6 +136,8 @@ class Supervisor:
         if self.alive():
             self._reread()
             return
+        shutil.rmtree(self._state.folder / heartbeat.FOLDER, ignore_errors=True)
+        private_folder(self._state.folder / heartbeat.FOLDER)
         logs = private_folder(self._state.folder / "logs")
         (logs / "supervisord.log").unlink(missing_ok=True)  # restarts are counted in it, from this start on
         with (logs / "supervisord.out").open("wb") as out:

@@ -18,6 +18,7 @@ import paho.mqtt.client as paho
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
+from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.settings import AgentSettings
 from headwater.stopping import stop_event
@@ -80,6 +81,7 @@ class Agent:
         self._outbox = Outbox()
         self._lock = threading.Lock()
         self._client = self._new_client()
+        self._heart = Heartbeat("agent")
 
     def run(self, stopping: threading.Event) -> None:
         """Measures and sends until `stopping` is set; waits a little for the last acknowledgement."""
@@ -135,6 +137,7 @@ class Agent:
                 self._outbox.refused()
                 return
             self._outbox.acknowledged()
+        self._heart.beat()
         self._send()
 
 

@@ -9,6 +9,8 @@ import asyncio
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import orjson
@@ -80,7 +82,10 @@ async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
             Member(device, settings, link).start(spread * settings.fleet_every_ms / 1_000)
             if number % 10 == 0:
                 await asyncio.sleep(10 / _CONNECTS_A_SECOND)
-        await _report(tally, settings.fleet_devices, stopping)
+        if settings.fleet_devices:
+            await _report(tally, settings.fleet_devices, stopping)
+        else:
+            await _idle(tally, stopping)
         for link in links:
             link.close()
         await asyncio.sleep(0.5)
@@ -88,11 +93,18 @@ async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
 
 async def _report(tally: Tally, devices: int, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
-        _log.info("fleet", devices=devices, **vars(tally))
+        _log.info("fleet", devices=devices, **asdict(tally))
         try:
             await asyncio.wait_for(stopping.wait(), REPORT_S)
         except TimeoutError:
             continue
+
+
+async def _idle(tally: Tally, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        tally.heart.beat()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), 5)
 
 
 async def _main(settings: FleetSettings) -> None:

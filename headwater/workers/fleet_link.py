@@ -11,6 +11,8 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from headwater.heartbeat import Heartbeat
+
 QUEUE = 300
 """Messages that a device keeps while the broker is away; what does not fit is not sent."""
 
@@ -28,6 +30,9 @@ class Tally:
     acknowledged: int = 0
     refused: int = 0
     not_sent: int = 0
+
+    def __post_init__(self) -> None:
+        self.heart = Heartbeat("fleet")
 
 
 @dataclass(frozen=True)
@@ -150,3 +155,4 @@ class Link:
             self._tally.refused += 1
         else:
             self._tally.acknowledged += 1
+            self._tally.heart.beat()

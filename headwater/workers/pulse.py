@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
+from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.codec import VERSION, device_key, encode
 from headwater.model.pack import PULSE_TENANT, Pack, pane_of
@@ -60,6 +61,7 @@ class Pulse:
         )
         self._partitions: dict[str, int] = {}
         self._failing = False
+        self._heart = Heartbeat("pulse")
 
     def run(self, stopping: threading.Event) -> None:
         """Beats at a steady rhythm; beats missed while the machine slept are not made up."""
@@ -96,6 +98,8 @@ class Pulse:
 
     def _reported(self, error: KafkaError | None, _message: Message) -> None:
         failing = error is not None
+        if not failing:
+            self._heart.beat()
         if failing != self._failing:
             _log.warning("beats do not arrive" if failing else "beats arrive again", error=str(error))
         self._failing = failing
