@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from headwater import heartbeat
 from headwater.model.settings import Settings
+from headwater.model.topics import CORRECTIONS
 from headwater.stack import (
     clickhouse,
     flink,
@@ -69,7 +70,7 @@ def workers(state: State) -> list[Program]:
     """Our own processes."""
     at, api = state.reach, state.url("api")
     metrics = {
-        name: f"http://{at}:{state.ports[f'{name}-metrics']}/metrics" for name in ("bridge", "broker", "corrections")
+        name: f"http://{at}:{state.ports[f'{name}-metrics']}/metrics" for name in ("bridge", "broker", CORRECTIONS.name)
     }
     gate = "" if "mqtt" in state.external else metrics["broker"]
     broker = worker(
@@ -119,11 +120,11 @@ def workers(state: State) -> list[Program]:
             alive("sink-clickhouse"),
         ),
         worker(
-            "corrections",
+            CORRECTIONS.name,  # the worker is named as the topic that it works off
             "headwater.workers.corrections",
             "late readings into closed panes, and the audit",
             ("topics", "tables", "readings"),
-            probes.http(metrics["corrections"]),
+            probes.http(metrics[CORRECTIONS.name]),
             "corrections-metrics",
         ),
         worker(

@@ -17,7 +17,7 @@ from headwater.model.pack import Aggregate, Correction, DeadLetter
 from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED
 from headwater.workers import corrections_meters as meters
 
-DOOR = "corrections"
+DOOR = CORRECTIONS.name
 """Names the worker in dead letters."""
 
 _MOST_UNREPORTED = 50_000

@@ -56,7 +56,7 @@ class StoredRows:
             autocommit=True,
             connect_timeout=5,
             options=_OPTIONS,
-            application_name="corrections",
+            application_name="headwater-corrections",
             cursor_factory=psycopg.RawCursor,
             keepalives_idle=10,
         )
@@ -144,4 +144,4 @@ class StoredRows:
 
 @cache
 def _sql(name: str) -> LiteralString:
-    return (files("sql") / "stores" / "postgres" / "corrections" / f"{name}.sql").read_text()
+    return (files("sql") / "stores" / "postgres" / "closed" / f"{name}.sql").read_text()

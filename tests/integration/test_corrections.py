@@ -213,7 +213,7 @@ def test_outages_are_waited_out(line: Line, tmp_path: Path):
     line.publish(on_time(log))
     worker = line.worker()
     corrections = folded(log, HORIZON_MS).corrections
-    cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'corrections'"
+    cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'headwater-corrections'"
     table, away = "reading", "reading_away"
     line.raw.command(f"rename table {table} to {away}")  # the store answers every question with an error
     line.held(log)
