@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from connectors.sinks.clickhouse import ClickHouseSink, Records
 from headwater.model import codec
 from headwater.model.pack import PANE_MS, PULSE_TENANT
 from headwater.model.topics import DAY_MS
@@ -74,23 +75,42 @@ def test_two_instances_at_once_hold_the_same(store: RawStore, tenant: str):
     assert store.readings(tenant) == folded(packs)
 
 
-def test_a_flush_that_fails_in_mid_batch_moves_no_position_and_reading_again_mends_it(store: RawStore, tenant: str):
+class Hasty(ClickHouseSink):
+    """The control: positions before readings."""
+
+    def store(self, batch) -> None:
+        super().store(Records([], batch.positions))
+        super().store(batch)
+
+
+@pytest.mark.parametrize("gone", ["reading", "raw_position"])
+@pytest.mark.parametrize("kind", [ClickHouseSink, Hasty])
+def test_a_flush_that_fails_in_mid_batch_moves_no_position_and_reading_again_mends_it(
+    store: RawStore, tenant: str, gone: str, kind: type[ClickHouseSink]
+):
     packs = [pack(tenant, f"d{number % 7}", T0 + number * PANE_MS) for number in range(60)]
     log = records(packs)
-    with opened(store) as sink:
-        sink.write(log[:20], {0: 20})
+    sink = kind(store.settings)
+    sink.log_id = "log-1"
+    sink.positions()
+    sink.write(log[:20], {0: 20})
+    sink.flush()
+    store.execute(f"rename table {gone} to away")
+    sink.write(log[20:40], {0: 40})
+    with pytest.raises(sink.outages):
         sink.flush()
-        store.execute("rename table raw_position to away")
-        sink.write(log[20:40], {0: 40})
-        with pytest.raises(sink.outages):
-            sink.flush()
-        store.execute("rename table away to raw_position")
-        sink.reset()
-        assert sink.positions() == {0: 20}, "a flush that failed must not move the position"
-        sink.write(log[20:], {0: 60})
-        sink.flush()
-        assert sink.positions() == {0: 60}
-    assert store.readings(tenant) == folded(packs)
+    store.execute(f"rename table away to {gone}")
+    sink.reset()
+    resume = sink.positions()[0]
+    sink.write(log[resume:], {0: 60})
+    sink.flush()
+    assert sink.positions() == {0: 60}
+    sink.disconnect()
+    if kind is Hasty and gone == "reading":
+        assert store.readings(tenant) != folded(packs), "the control must lose readings"
+    else:
+        assert resume == 20, "a flush that failed must not move the position"
+        assert store.readings(tenant) == folded(packs)
 
 
 def test_close_flushes(store: RawStore, tenant: str):
@@ -218,6 +238,19 @@ def test_no_bytes_whatever_stop_the_sink(store: RawStore, tenant: str):
     assert (tenant, "after", "t", "number", T0 + 5) in store.readings(tenant)
 
 
+def test_a_record_that_the_store_can_never_take_is_refused_alone(store: RawStore, tenant: str):
+    store.execute("alter table reading add constraint never check device != 'poison'")
+    packs = [pack(tenant, device) for device in ("a", "b", "poison", "c", "d")]
+    letters: list = []
+    with opened(store) as sink:
+        sink.refuse = lambda items, why, reason="bad-record": letters.extend(sink.letter(item) for item in items)
+        sink.write(records(packs), {0: 5})
+        sink.flush()
+        assert sink.positions() == {0: 5}
+    assert store.readings(tenant) == folded([each for each in packs if each.device != "poison"])
+    assert letters == [(codec.encode(packs[2]), tenant, "poison")]
+
+
 def test_retention_writes_its_edge_drops_whole_days_and_takes_nothing_behind_it(store: RawStore, tenant: str):
     days = [pack(tenant, pane=T0 + day * DAY_MS, at=[0, 9_999]) for day in range(6)]
     letters: list = []
@@ -238,6 +271,12 @@ def test_retention_writes_its_edge_drops_whole_days_and_takes_nothing_behind_it(
         sink.flush()
         assert store.readings(tenant) == folded([*days[3:], late[1]]), "what was removed does not come back"
         assert letters == [(codec.encode(each), "past-retention") for each in (*days[:3], late[0])]
+        store.execute("truncate table raw_edge")
+        sink.write(records(days, first=14), {0: 20})
+        sink.flush()
+        assert store.readings(tenant) == folded([*days, late[1]]), "the control: without an edge it does come back"
+        sink._retention.move(client, now)
+        assert store.readings(tenant) == folded([*days[3:], late[1]]), "and is dropped at the next turn"
         assert sink._retention.move(client, now - 4 * DAY_MS) == []
         assert edge(client) == before, "the edge is never moved back"
 
