@@ -182,6 +182,8 @@ class StatusAnswer(BaseModel):
         delay_ms={"p50": 310, "p99": 540},
         lag={"aggregation": 1200, "api": 3, "postgres": 820, "raw": 410},
         dead_letters={"bad-json": 2},
+        repairs={"missing": 0, "fewer": 0, "more": 0, "changed": 0, "unfounded": 0},
+        audited=1795601040000,
         devices=201,
         clients=2,
         log_time=1795601412750,
@@ -195,6 +197,11 @@ class StatusAnswer(BaseModel):
     delay_ms: StatusDelay
     lag: dict[str, int | None] = Field(description="records behind, by reader; null while not known")
     dead_letters: dict[str, int] = Field(description="by reason, of all that the topic keeps")
+    repairs: dict[str, int] | None = Field(
+        description="rows that differed from the raw readings when their minute was audited, by cause; all 0 in a "
+        "healthy run; null while not known"
+    )
+    audited: int | None = Field(description="start of the newest minute of event time that was audited")
     devices: int = Field(description="devices heard of within the last minute")
     clients: int = Field(description="live clients of this process")
     log_time: int | None

@@ -42,6 +42,12 @@ class Meters:
         self.dead_letters = Gauge(
             "headwater_api_dead_letters", "Dead letters on the topic", ["reason"], registry=self.registry
         )
+        self.repairs = Gauge(
+            "headwater_api_repairs",
+            "Rows that differed from their readings at the audit, by cause; 0 in a healthy run",
+            ["cause"],
+            registry=self.registry,
+        )
         self.unreadable = Gauge(
             "headwater_api_unreadable_records", "Records of processed-data that were no rows", registry=self.registry
         )

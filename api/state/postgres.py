@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from api.state.cursor import Positions
 from headwater.model.errors import BadRequest, StackError
-from headwater.model.stores import DEVICES, LOG_TIMES, SINK_OFFSETS, Level
+from headwater.model.stores import AUDIT_CAUSES, DEVICES, LOG_TIMES, PANE_AUDIT, SINK_OFFSETS, Level
 
 SINK = "sink-postgres"
 """The name under which the sink keeps its offsets."""
@@ -188,6 +188,14 @@ class Postgres:
         """Where the sink has come to in `topic`."""
         rows = await self._rows(_POSITIONS, {"offsets": SINK_OFFSETS}, {"sink": SINK, "topic": topic})
         return {int(partition): int(offset) for partition, offset in rows}
+
+    async def audits(self) -> tuple[dict[str, int], int | None]:
+        """Rows that differed from their readings at the audit, by cause, and the newest minute audited (epoch ms)."""
+        sums = ", ".join(f"coalesce(sum({cause}), 0)::bigint" for cause in AUDIT_CAUSES)
+        newest = "(extract(epoch from max(minute)) * 1000)::bigint"
+        rows = await self._rows(f"select {sums}, {newest} from {{audits}}", {"audits": PANE_AUDIT}, {})  # noqa: S608
+        *counts, audited = rows[0]
+        return dict(zip(AUDIT_CAUSES, counts, strict=True)), audited
 
     async def ping(self) -> None:
         """Returns if the database answers."""

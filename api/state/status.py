@@ -51,6 +51,8 @@ class Status(TypedDict):
     delay_ms: Delay
     lag: dict[str, int | None]
     dead_letters: dict[str, int]
+    repairs: dict[str, int] | None
+    audited: int | None
     devices: int
     clients: int
     log_time: int | None
@@ -118,6 +120,8 @@ class StatusBoard:
         self._rate = Rate()
         self._sink_lag: int | None = None
         self._raw_lag: int | None = None
+        self._repairs: dict[str, int] | None = None
+        self._audited: int | None = None
         self.clients = 0
         self.serial = 0
         self.current = self._status(_now())
@@ -160,6 +164,8 @@ class StatusBoard:
                 "raw": self._raw_lag,
             },
             "dead_letters": self._dead_letters.counts(),
+            "repairs": self._repairs,
+            "audited": self._audited,
             "devices": live.active(now - ACTIVE_MS),
             "clients": self.clients,
             "log_time": live.log_time,
@@ -176,12 +182,15 @@ class StatusBoard:
             meters.lag.labels(reader).set(float("nan") if behind is None else behind)
         for reason, count in status["dead_letters"].items():
             meters.dead_letters.labels(reason).set(count)
+        for cause, count in (status["repairs"] or {}).items():
+            meters.repairs.labels(cause).set(count)
 
     async def _ask_sink(self) -> None:
-        """The sink's place is a query of its own: a database that is away must not hold up the seconds."""
+        """The sink's place, and the audits, asked apart: a database that is away must not hold up the seconds."""
         while True:
             try:
                 self._sink_lag = self._lag.behind(await self._postgres.positions(PROCESSED.name))
+                self._repairs, self._audited = await self._postgres.audits()
             except HeadwaterError as error:
                 self._sink_lag = None
                 log.debug("cannot read the sink's place", error=str(error))

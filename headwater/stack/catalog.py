@@ -69,9 +69,7 @@ def servers(state: State) -> list[Program]:
 def workers(state: State) -> list[Program]:
     """Our own processes."""
     at, api = state.reach, state.url("api")
-    metrics = {
-        name: f"http://{at}:{state.ports[f'{name}-metrics']}/metrics" for name in ("bridge", "broker", CORRECTIONS.name)
-    }
+    metrics = {name: f"http://{at}:{state.ports[f'{name}-metrics']}/metrics" for name in ("bridge", "broker")}
     gate = "" if "mqtt" in state.external else metrics["broker"]
     broker = worker(
         "broker", "headwater.broker", "MQTT", ("jars", "tables"), probes.tcp(at, state.ports["mqtt"]), "mqtt"
@@ -124,7 +122,7 @@ def workers(state: State) -> list[Program]:
             "headwater.workers.corrections",
             "late readings into closed panes, and the audit",
             ("topics", "tables", "readings"),
-            probes.http(metrics[CORRECTIONS.name]),
+            alive(CORRECTIONS.name),
             "corrections-metrics",
         ),
         worker(

@@ -30,6 +30,7 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client import start_http_server
 
+from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model import codec
 from headwater.model.errors import BadRecord
@@ -44,7 +45,7 @@ from headwater.workers import corrections_meters as meters
 from headwater.workers.closing import Closing
 from headwater.workers.coalesce import Read, Waiting
 from headwater.workers.ends import committed, ends
-from headwater.workers.publishing import Publisher, Stopped
+from headwater.workers.publishing import DOOR, Publisher, Stopped
 from headwater.workers.stored import StoredRows
 
 GROUP = "headwater-corrections"
@@ -113,8 +114,9 @@ class Worker:
                 raw.close()
 
     def _wait_for_the_lock(self, stored: StoredRows) -> None:
-        said = False
+        heartbeat, said = Heartbeat(DOOR), False
         while not stored.only_one():
+            heartbeat.beat()
             if not said:
                 self._log.info("corrections.standby", detail="another instance is at work; taking over when it ends")
             said = True
@@ -143,6 +145,7 @@ class Session:
         self._waiting = Waiting()
         self._since = 0.0
         self._done: dict[int, int] = {}
+        self._heartbeat = Heartbeat(DOOR)
         self._looked_for_lost = self._asked_held = self._asked_generation = float("-inf")
         self._log = structlog.get_logger(__name__)
 
@@ -161,6 +164,7 @@ class Session:
                 self._work()
                 yield
             self._closing.step(self._done)
+            self._heartbeat.beat()
             meters.WAITING.set(self._waiting.count)
 
     def _gather(self) -> None:
@@ -233,6 +237,7 @@ class Session:
         rows = 0
         for read in self._waiting.reads(self._settings.corrections_rows):
             rows += self._publisher.rows(self._recomputed(read))
+            self._heartbeat.beat()
             if self._stopping.is_set():
                 raise Stopped
         self._publisher.settle()

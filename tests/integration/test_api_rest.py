@@ -191,6 +191,18 @@ def test_status_counts_dead_letters_from_the_log_and_lag_from_the_stores(api, lo
     assert 'headwater_api_lag_records{reader="api"}' in metrics
 
 
+def test_status_tells_what_the_audit_has_found(api, stores):
+    eventually(lambda: api.json("/v1/status")["repairs"] is not None)
+    stores.execute("insert into pane_audit (minute, rows) values (to_timestamp(1790000000), 5)")
+    stores.execute("insert into pane_audit (minute, rows, fewer, more) values (to_timestamp(1790000060), 5, 2, 1)")
+    repairs = {"missing": 0, "fewer": 2, "more": 1, "changed": 0, "unfounded": 0}
+    eventually(lambda: api.json("/v1/status")["repairs"] == repairs)
+    assert api.json("/v1/status")["audited"] == 1_790_000_060_000
+    eventually(lambda: 'headwater_api_repairs{cause="more"} 1.0' in api.get("/metrics").text)
+    stores.execute("delete from pane_audit")
+    eventually(lambda: not any(api.json("/v1/status")["repairs"].values()))
+
+
 def test_the_log_time_of_status_is_that_of_the_slowest_partition(api, log):
     at = now_ms() + 1_000_000
     log.beats(at)

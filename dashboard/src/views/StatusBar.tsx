@@ -23,6 +23,8 @@ export function StatusBar() {
   const much = Math.max(5_000, 30 * (status?.readings_per_s ?? 0));
   const dead = Object.entries(status?.dead_letters ?? {}).sort((a, b) => b[1] - a[1]);
   const refused = dead.reduce((sum, [, n]) => sum + n, 0);
+  const repairs = Object.entries(status?.repairs ?? {}).filter(([, n]) => n > 0);
+  const repaired = repairs.reduce((sum, [, n]) => sum + n, 0);
   return (
     <section className={`status ${line.kind === "disconnected" ? "old" : ""}`} aria-label="State of the line">
       <Stat label="Readings" spark={1}>
@@ -39,6 +41,9 @@ export function StatusBar() {
       </Stat>
       <Stat label="Dead letters" tone={refused ? "warn" : undefined} detail={<DeadDetail dead={dead} />}>
         {status ? <Value text={formatCompact(refused)} /> : <Value />}
+      </Stat>
+      <Stat label="Repairs" tone={repaired ? "warn" : undefined} detail={<RepairDetail repairs={repairs} />}>
+        {status?.repairs ? <Value text={formatCompact(repaired)} /> : <Value />}
       </Stat>
       <Stat label="Log time">
         <Value text={store.logTime ? clockTime(store.logTime) : undefined} />
@@ -240,6 +245,42 @@ function DeadDetail({ dead }: { dead: [string, number][] }) {
       )}
       <p className="fine">
         Each is kept with its original bytes on the topic <code>dead-letter</code>.
+      </p>
+    </>
+  );
+}
+
+const REPAIR_NAMES: Record<string, string> = {
+  missing: "Row was missing",
+  fewer: "Too few readings",
+  more: "Too many readings",
+  changed: "Another sum",
+  unfounded: "No reading at all (left as it is)",
+};
+
+function RepairDetail({ repairs }: { repairs: [string, number][] }) {
+  const audited = useUi((ui) => ui.status?.audited);
+  return (
+    <>
+      <h3>Rows that differed from their readings</h3>
+      {repairs.length > 0 ? (
+        <table>
+          <tbody>
+            {repairs.map(([cause, n]) => (
+              <tr key={cause}>
+                <th scope="row">{REPAIR_NAMES[cause] ?? cause}</th>
+                <td>{formatCount(n)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ) : (
+        <p>None. Every row equals the readings it stands for.</p>
+      )}
+      <p className="fine">
+        When a minute has closed, its rows are compared with the raw readings, and what differs is published
+        anew.{" "}
+        {audited ? `The newest one compared is that of ${clockTime(audited)}.` : "None was compared yet."}
       </p>
     </>
   );

@@ -79,6 +79,10 @@ export interface StatusFrame {
   delay_ms: { p50: number | null; p99: number | null };
   lag: Record<string, number | null>;
   dead_letters: Record<string, number>;
+  /** Rows that differed from the raw readings at the audit, by cause; null while not known. */
+  repairs?: Record<string, number> | null;
+  /** Start of the newest minute that was audited. */
+  audited?: number | null;
   devices: number;
   log_time: number | null;
   /** Where devices connect, as the server itself reaches it. */
