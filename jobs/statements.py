@@ -23,15 +23,29 @@ NEWEST_PANE = 253_402_300_800_000 - PANE_MS
 
 @dataclass(frozen=True)
 class Log:
-    """Which log a job reads, and from where.
+    """Which log a job reads, from where, and the generation of its rows.
 
     `prefix` stands before each topic's name (a replay beside the live topics); `from_ms` starts at the first record
     appended at or after that log time (None: at the oldest); `bounded` stops at the end that the log has at the start.
+    `of` is the prefix of the log that is read, where it is not `prefix`; `spans` are (partition, first offset, end) of
+    what is read of it, of every partition, instead of `from_ms` and `bounded`.
+    `generations` are (pane, generation): rows of panes from `pane` (epoch ms) on have that one; before the first of
+    them, and without any, it is HEADWATER_GENERATION.
     """
 
     prefix: str = ""
     from_ms: int | None = None
     bounded: bool = False
+    of: str | None = None
+    spans: tuple[tuple[int, int, int], ...] = ()
+    generations: tuple[tuple[int, int], ...] = ()
+
+    def generation(self, least: int) -> str:
+        """The generation of a row as an expression over its pane; `least` where `generations` say nothing."""
+        cases = [
+            f"when pane >= {pane} then {generation}" for pane, generation in sorted(self.generations, reverse=True)
+        ]
+        return f"case {' '.join(cases)} else {least} end" if cases else str(least)
 
     def scan(self) -> str:
         """Where the source starts and stops, as table options."""
@@ -40,6 +54,15 @@ class Log:
             options = {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(self.from_ms)}
         if self.bounded:
             options["scan.bounded.mode"] = "latest-offset"
+        if self.spans:
+            first = ";".join(f"partition:{one},offset:{first}" for one, first, _ in self.spans)
+            end = ";".join(f"partition:{one},offset:{end}" for one, _, end in self.spans)
+            options = {
+                "scan.startup.mode": "specific-offsets",
+                "scan.startup.specific-offsets": first,
+                "scan.bounded.mode": "specific-offsets",
+                "scan.bounded.specific-offsets": end,
+            }
         return "\n    ".join(f"'{name}' = '{value}'," for name, value in options.items())
 
 
@@ -55,13 +78,13 @@ def values(settings: JobSettings, log: Log) -> dict[str, Any]:
     return {
         "bootstrap": settings.kafka,
         "group": f"{log.prefix}headwater-aggregation",
-        "raw_topic": log.prefix + topics.RAW.name,
+        "raw_topic": (log.prefix if log.of is None else log.of) + topics.RAW.name,
         "processed_topic": log.prefix + topics.PROCESSED.name,
         "corrections_topic": log.prefix + topics.CORRECTIONS.name,
         "dead_letter_topic": log.prefix + topics.DEAD_LETTER.name,
         "scan": log.scan(),
         "cap": settings.pack_cap,
-        "generation": settings.generation,
+        "generation": log.generation(settings.generation),
         "late_after": PANE_MS + settings.horizon_ms,
         "newest_pane": NEWEST_PANE,
         "sum": " + ".join(f"coalesce(w[{i}], 0e0)" for i in terms),

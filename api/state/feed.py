@@ -150,6 +150,7 @@ class Feed:
                 self.live.skip(partition, offset)
             elif (change := self.live.fold(partition, offset, row)) is not None:
                 changes.append(change)
+        changes += self.live.release()
 
     def _caught_up(self) -> bool:
         targets, positions = self._targets, self.live.positions

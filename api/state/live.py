@@ -9,6 +9,7 @@ things hold, whatever the order, repeats and restarts of the log:
 - **no repeat**: and is told nothing else. What is forgotten is answered with None, never with a part.
 
 Of a pane that is neither the newest nor remembered, no version is known: its next row is passed on as it comes.
+Rows of a rebuild wait until it has caught up (`headwater.model.generation`), but for those of panes that are new.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from collections.abc import Iterator, Mapping
 
 from api.state import cursor as cursors
 from api.state.cursor import Positions
+from api.state.held import HeldRows
 from api.state.rows import Change, Device, Subscription
+from headwater.model.generation import epoch, marked
 from headwater.model.pack import PULSE_TENANT, Aggregate
 
 _MARKS = 4_096
@@ -41,6 +44,7 @@ class LiveLog:
         self._marks: list[tuple[int, Positions]] = []
         self._names: dict[str, list[str]] = {}
         self._log_times: dict[str, int] = {}
+        self._held = HeldRows(bound, partitions)
         self.tenants: dict[str, dict[str, Device]] = {}
         self.positions: Positions = {}
         self.floors: Positions = {}
@@ -60,6 +64,9 @@ class LiveLog:
             self._forget()
             self.floors = {**self.positions, partition: offset}
         self.positions[partition] = offset + 1
+        if (marker := marked(row)) is not None:
+            self._held.take(*marker, place=(partition, offset))
+            return None
         if row.tenant == PULSE_TENANT:
             self._log_times[row.device] = max(row.as_of, self._log_times.get(row.device, 0))
             return None
@@ -72,6 +79,27 @@ class LiveLog:
         )
         if known is not None and row.version <= known.version:
             return None
+        if self._held.holds(row.generation) and _is_hidden(row, held or newest):
+            self._held.put(row)
+            return None
+        return self._change(device, row, partition, offset, known)
+
+    def release(self) -> list[Change]:
+        """The changes that a marker made: rows that waited for it, in the order of their panes."""
+        changes = []
+        for row in self._held.released():
+            device = self._device(row.tenant, row.device)
+            known = device.recent.get((row.metric, row.pane))
+            if known is None or row.version > known.version:
+                # Where the marker stands: whoever comes back from before it is told of them.
+                changes.append(self._change(device, row, *self._held.place, known))
+        if self._held.overflowed():
+            self._forget()
+        return changes
+
+    def _change(self, device: Device, row: Aggregate, partition: int, offset: int, known: Change | None) -> Change:
+        key = (row.metric, row.pane)
+        held, newest = device.recent.get(key), device.latest.get(row.metric)
         self.seq += 1
         change = Change(device, row, partition, offset, self.seq)
         self.readings += max(0, row.count - known.cells.count) if known is not None else row.count
@@ -215,3 +243,13 @@ class LiveLog:
         for devices in self.tenants.values():
             for device in devices.values():
                 device.recent.clear()
+
+
+def _is_hidden(row: Aggregate, known: Change | None) -> bool:
+    """Whether a row of an epoch that is not shown yet may stand where a row of a lower one was seen.
+
+    `known` is the row of that very pane, or else the newest of the series.
+    """
+    if known is None or known.cells.pane > row.pane:
+        return True
+    return known.cells.pane == row.pane and epoch(known.generation) < epoch(row.generation)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from connectors.sinks.rows import row_of
 from headwater.model import codec
+from headwater.model.generation import epoch, marked
 from headwater.model.pack import PULSE_TENANT, Aggregate
 from headwater.model.topics import PROCESSED, Topic
 
@@ -47,15 +48,21 @@ class Batch:
     """What one write to a store consists of.
 
     `rows` holds the newest row of each (tenant, device, metric, pane); `beats` the log time (epoch ms) that came
-    through for each (topic, partition); `positions` the next offset to read of each partition once this is stored.
+    through for each (topic, partition); `markers` the generation up to which each partition of `processed-data` may be
+    shown; `positions` the next offset to read of each partition once this is stored.
     """
 
     rows: dict[Key, Aggregate] = field(default_factory=dict)
     beats: dict[tuple[str, int], int] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
+    markers: dict[int, int] = field(default_factory=dict)
 
     def add(self, row: Aggregate) -> None:
         """Take a row in; of one key only the newest stays."""
+        if (marker := marked(row)) is not None:
+            at, generation = marker
+            self.markers[at] = max(generation, self.markers.get(at, 0))
+            return
         if row.tenant == PULSE_TENANT:
             topic, _, partition = row.device.rpartition("-")
             if partition.isdigit():
@@ -66,6 +73,11 @@ class Batch:
         held = self.rows.get(key)
         if held is None or newer(row, held):
             self.rows[key] = row
+
+    def mixes_epochs(self, row: Aggregate) -> bool:
+        """True if `row` would push a row of another epoch out, which is shown while `row` may have to wait."""
+        held = self.rows.get(row.key)
+        return held is not None and epoch(held.generation) != epoch(row.generation)
 
     def items(self) -> list[Item]:
         """What the store takes row by row."""
@@ -80,7 +92,7 @@ class Batch:
         middle = len(self.rows) // 2
         head = dict(islice(self.rows.items(), middle))
         tail = dict(islice(self.rows.items(), middle, None))
-        return Batch(head), Batch(tail, self.beats, self.positions)
+        return Batch(head), Batch(tail, self.beats, self.positions, self.markers)
 
 
 class Sink(ABC):
@@ -89,7 +101,8 @@ class Sink(ABC):
     Guarantee: input at least once, effect exactly once. Rows may come twice, late and out of order: the store applies a
     row only if its version is not lower than the one that it holds (`newer`). A position is stored with the rows before
     it or after them, never ahead of them; so whatever dies, reading starts again at or before the first row that is not
-    in the store. Two instances at once do each other no harm, for the same two reasons.
+    in the store. Two instances at once do each other no harm, for the same two reasons. A row of a higher epoch than
+    the one that is shown replaces none of a lower one before the markers have come (`headwater.model.generation`).
 
     The order of calls: `positions`; `write`, `flush` when `due` and `upkeep` by turns; at last `close`. When one of
     `outages` is raised, the caller drops all by `reset` and starts again at `positions`: there is no other recovery.
@@ -145,6 +158,10 @@ class Sink(ABC):
     def disconnect(self) -> None:
         """Let go of the store's connection, whatever state it is in. Never raises."""
 
+    def holds_rows_back(self) -> bool:
+        """True while rows wait in memory for their generation to be shown: their positions are not to be committed."""
+        return False
+
     def holds_data(self) -> bool:
         """False if the store came up empty although positions are kept elsewhere: the recent log is then read again."""
         return True
@@ -155,6 +172,8 @@ class Sink(ABC):
     def write(self, rows: Iterable[Item], positions: dict[int, int]) -> None:
         """Take rows, and the next offset to read of each partition that they came from. Holds them until a flush."""
         for row in rows:
+            if self.pending.mixes_epochs(row):
+                self.flush()
             self.pending.add(row)
         self.pending.positions.update(positions)
 

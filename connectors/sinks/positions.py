@@ -52,6 +52,8 @@ class Positions:
         """
         if self._sink.keeps_positions:
             return
+        if self._sink.holds_rows_back():
+            return
         self._flushed.update(positions)
         if last:
             self._commit(self._flushed)

@@ -13,6 +13,7 @@ from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
 from connectors.sinks.partitions import Partitions
 from connectors.sinks.rollup import load_sql, roll_up_all
+from headwater.model.generation import STEP, epoch
 from headwater.model.pack import Aggregate
 from headwater.model.settings import SinkSettings
 from headwater.model.topics import PROCESSED
@@ -48,6 +49,8 @@ class PostgresSink(Sink):
         self._upsert = load_sql("upsert")
         self._offset = load_sql("offset")
         self._log_time = load_sql("log_time")
+        self._hold, self._shown, self._release = load_sql("hold"), load_sql("shown"), load_sql("release")
+        self._partition_count = settings.partitions
         self._log = structlog.get_logger(__name__)
 
     def positions(self) -> dict[int, int]:
@@ -67,17 +70,24 @@ class PostgresSink(Sink):
         return {partition: offset for partition, offset, log in rows if log in ("", self.log_id) or not self.log_id}
 
     def store(self, batch: Batch) -> None:
-        """One transaction: rows by version, marks for the rollups, log times, positions."""
+        """One transaction: rows by version, marks for the rollups, log times, markers, positions.
+
+        Rows of an epoch that is not shown yet wait in `held_10s` where they would replace a row of a lower one.
+        """
         connection = self._connection()
         rows = self._with_a_place(batch.rows.values())
         self._partitions.ensure(connection, (row.pane for row in rows))
+        applied = 0
         with connection.transaction(), connection.cursor() as cursor:
             if rows:
                 with cursor.copy(_COPY) as copy:
                     copy.write("".join(map(_line, rows)))
-                counted = cursor.execute(self._upsert).fetchone()
-            else:
-                counted = None
+                if any(epoch(row.generation) for row in rows):
+                    cursor.execute(self._hold, [STEP, self._partition_count])
+                applied = self._apply_stage(cursor)
+            if batch.markers:
+                cursor.executemany(self._shown, sorted(batch.markers.items()))
+                applied += self._release_held(cursor)
             if batch.beats:
                 cursor.executemany(self._log_time, [(*beat, at) for beat, at in sorted(batch.beats.items())])
             if batch.positions:
@@ -85,7 +95,20 @@ class PostgresSink(Sink):
                     self._offset,
                     [(self.name, PROCESSED.name, *each, self.log_id) for each in sorted(batch.positions.items())],
                 )
-        self.applied += counted[0] if counted else 0
+        self.applied += applied
+
+    def _apply_stage(self, cursor: psycopg.Cursor[Any]) -> int:
+        counted = cursor.execute(self._upsert).fetchone()
+        return int(counted[0]) if counted else 0
+
+    def _release_held(self, cursor: psycopg.Cursor[Any]) -> int:
+        cursor.execute("truncate sink_stage")
+        found = cursor.execute(self._release, [STEP, self._partition_count, self._partitions.oldest_ms]).rowcount
+        if not found:
+            return 0
+        applied = self._apply_stage(cursor)
+        self._log.info("sink.released", rows=found, applied=applied)
+        return applied
 
     def upkeep(self) -> None:
         """Rollups each `sink_rollup_ms`, partitions each hour."""

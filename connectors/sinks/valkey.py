@@ -14,6 +14,7 @@ from redis.retry import Retry
 from connectors.sinks.base import Batch, Sink, newer
 from connectors.sinks.consume import run
 from headwater.model import codec
+from headwater.model.generation import STEP, Shown, raised
 from headwater.model.pack import Aggregate
 from headwater.model.settings import SinkSettings
 from headwater.model.stores import LOG_TIME_KEY, devices_key, latest_key
@@ -28,6 +29,7 @@ class ValkeySink(Sink):
 
     One script call a device, all of a flush in one round trip. Positions are committed to Kafka after the write. A key
     remembers that the store has been filled: if it came back empty (no disk), the recent log is read again.
+    Rows of an epoch that is not shown yet are offered again when it is; positions are not committed meanwhile.
     """
 
     name = "sink-valkey"
@@ -49,6 +51,8 @@ class ValkeySink(Sink):
         self._latest = self._log_time = ""
         self._flushes = 0
         self._listed: set[tuple[str, str]] = set()
+        self._shown = Shown(settings.partitions)
+        self._held: dict[tuple[str, str], dict[str, Aggregate]] = {}
 
     def positions(self) -> dict[int, int]:
         """None are kept here; loads the scripts, which proves that the store answers."""
@@ -62,11 +66,14 @@ class ValkeySink(Sink):
 
     def store(self, batch: Batch) -> None:
         """All of the batch in one pipeline; not a transaction, for every command may be repeated."""
-        devices = _newest(batch.rows.values())
+        risen = [self._shown.take(*each) for each in sorted(batch.markers.items())]
+        held = [row for metrics in self._held.values() for row in metrics.values()]
+        devices = _newest([*held, *batch.rows.values()] if any(risen) else batch.rows.values())
+        limit = raised(self._shown.generation)
         pipe = self._client.pipeline(transaction=False)
         for (tenant, device), metrics in devices.items():
             arguments: list[Any] = [part for metric, row in metrics.items() for part in (metric, codec.encode(row))]
-            pipe.evalsha(self._latest, 1, latest_key(tenant, device), *arguments)
+            pipe.evalsha(self._latest, 1, latest_key(tenant, device), limit, STEP, *arguments)
         unlisted = devices.keys() - self._listed
         for tenant, device in unlisted:
             pipe.sadd(devices_key(tenant), device)
@@ -74,11 +81,18 @@ class ValkeySink(Sink):
         if beats:
             pipe.evalsha(self._log_time, 1, LOG_TIME_KEY, *beats)
         pipe.execute()
+        waiting = [row for row in (*held, *batch.rows.values()) if self._shown.holds(row.generation)]
+        self._held = _newest(waiting) if waiting else {}
         self._listed |= unlisted
         self._remember_that_it_is_filled()
 
+    def holds_rows_back(self) -> bool:
+        """True between the first row of an epoch and the markers that let it be shown."""
+        return bool(self._held)
+
     def disconnect(self) -> None:
         """Drop the connections; the next call makes new ones."""
+        self._held = {}
         self._flushes = 0
         self._listed.clear()
         self._client.close()

@@ -87,7 +87,10 @@ def choose_ports(host: str, known: Mapping[str, int], environment: Mapping[str, 
 
 @dataclass
 class State:
-    """The memory of one stack. `external` holds the URL of each server that is not started by us, by name."""
+    """The memory of one stack. `external` holds the URL of each server that is not started by us, by name.
+
+    `generation` is that of the newest changed query (0: none yet).
+    """
 
     folder: Path
     host: str = "127.0.0.1"
@@ -95,6 +98,7 @@ class State:
     secrets: dict[str, str] = field(default_factory=dict)
     external: dict[str, str] = field(default_factory=dict)
     cluster_id: str = ""
+    generation: int = 0
 
     @classmethod
     def open(cls, folder: Path | None = None, environment: Mapping[str, str] = os.environ) -> State:
@@ -119,6 +123,7 @@ class State:
                 if environment.get(f"HEADWATER_{name.upper()}")
             },
             cluster_id=known.get("cluster_id") or secrets.token_urlsafe(16),
+            generation=known.get("generation", 0),
         )
         state._write()
         return state
@@ -140,8 +145,16 @@ class State:
             return {}
         return known
 
+    def remember(self, generation: int) -> None:
+        """Keeps the generation of the rows that the job writes now, for every process that starts from here on."""
+        if generation != self.generation:
+            self.generation = generation
+            self._write()
+
     def _write(self) -> None:
-        kept = {name: getattr(self, name) for name in ("host", "ports", "secrets", "external", "cluster_id")}
+        kept = {
+            name: getattr(self, name) for name in ("host", "ports", "secrets", "external", "cluster_id", "generation")
+        }
         write_private(self.folder / "state.json", json.dumps(kept, indent=2))
         lines = [f"HEADWATER_{name}={value}" for name, value in self.settings().items()]
         write_private(self.folder / "run.env", "\n".join(lines) + "\n")
@@ -177,6 +190,7 @@ class State:
             "BRIDGE_METRICS_PORT": str(self.ports["bridge-metrics"]),
             "BROKER_METRICS_PORT": str(self.ports["broker-metrics"]),
             "CORRECTIONS_METRICS_PORT": str(self.ports["corrections-metrics"]),
+            **({"GENERATION": str(self.generation)} if self.generation else {}),
             **{name.upper(): self.secrets[name] for name in SETTING_SECRETS},
         }
 

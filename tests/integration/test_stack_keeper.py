@@ -11,6 +11,7 @@ from headwater.model.settings import JobSettings, Settings
 from headwater.stack import flink, foreground, jars, jobs, snapshots, submit, topics
 from headwater.stack.cluster import Cluster
 from headwater.stack.jobs import Keeper
+from headwater.stack.record import record
 from headwater.stack.state import State
 
 NAME = "aggregation"
@@ -94,7 +95,7 @@ def test_a_job_survives_the_loss_of_its_jobmanager_and_never_runs_twice(line):
     with pytest.raises(NotFound):
         jobs.stop(line.state, NAME, wanted=False)
 
-    with submit.record(line.state, NAME) as known:
+    with record(line.state, NAME) as known:
         known.wanted = True
     assert path.rpartition("/")[2] in line.keeper.look()
     third = until(line.healthy)
@@ -108,7 +109,7 @@ def test_a_job_survives_the_loss_of_its_jobmanager_and_never_runs_twice(line):
     changed = Keeper(line.state, NAME, line.settings.model_copy(update={"pack_cap": 16}))
     jobs.cancel(line.state, NAME)
     until(lambda: line.cluster.live(NAME) == [])
-    with submit.record(line.state, NAME) as known:
+    with record(line.state, NAME) as known:
         known.wanted = True
     assert "the plan has changed" in changed.look()
     assert until(line.healthy).id != third.id

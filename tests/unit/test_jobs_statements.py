@@ -78,3 +78,11 @@ def test_a_job_goes_to_the_cluster_of_the_settings_unless_flink_run_decides(monk
 
 def test_state_lives_as_long_as_the_settings_say():
     assert options(JobSettings(outage_ms=0, horizon_ms=0, ahead_ms=0))["table.exec.state.ttl"] == "10000 ms"
+
+
+def test_rows_of_each_pane_have_the_generation_that_is_given_for_it():
+    assert Log().generation(1) == "1"
+    log = Log(generations=((0, 1), (20_000, 1_000), (50_000, 2_000)))
+    wanted = "case when pane >= 50000 then 2000 when pane >= 20000 then 1000 when pane >= 0 then 1 else 7 end"
+    assert log.generation(7) == wanted
+    assert wanted in statement("sinks/aggregates", JobSettings(_env_file=None, generation=7), log)

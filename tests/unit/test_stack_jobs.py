@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from headwater.model.settings import JobSettings
-from headwater.stack import snapshots, submit
+from headwater.stack import snapshots
 from headwater.stack.jobs import choose_start
+from headwater.stack.record import DISCARDED, Rebuild, Record, record, save
+from headwater.stack.rewind import has_caught_up, plan_rewind
 from headwater.stack.snapshots import Snapshot
 from headwater.stack.state import State
-from headwater.stack.submit import Record, plan_digest
+from headwater.stack.submit import plan_digest
 
 NOW = 1_760_000_000_000
 PLAN = "the plan"
@@ -26,48 +28,109 @@ def snapshot(age_ms, name="chk-7", job=JOB):
     return Snapshot(Path("/state") / job / name, job, NOW - age_ms)
 
 
-def start(found, settings, runs=None, bad=()):
-    record = Record("aggregation", runs={JOB: PLAN} if runs is None else runs, bad=list(bad))
-    return choose_start(record, found, settings, PLAN, NOW).options
+def start(found, settings, runs=None, **given):
+    known = Record("aggregation", runs={JOB: PLAN} if runs is None else runs, **given)
+    return choose_start(known, found, settings, PLAN, NOW)
 
 
 def test_a_job_that_never_ran_starts_at_the_beginning(settings):
-    assert start([], settings) == ()
+    chosen = start([], settings, runs={})
+    assert (chosen.snapshot, chosen.rewound) == (None, False)
 
 
 def test_a_job_goes_on_from_its_newest_snapshot(settings):
-    assert start([snapshot(5_000), snapshot(15_000, "chk-6")], settings) == (
-        "--savepoint",
-        f"file:///state/{JOB}/chk-7",
-    )
+    found = [snapshot(5_000), snapshot(15_000, "chk-6")]
+    assert start(found, settings).snapshot.uri == f"file:///state/{JOB}/chk-7"
 
 
 def test_a_snapshot_that_could_not_be_restored_is_passed_over(settings):
     found = [snapshot(5_000), snapshot(15_000, "chk-6")]
-    assert start(found, settings, bad=[str(found[0].path)])[1].endswith("chk-6")
+    assert start(found, settings, bad=[str(found[0].path)]).snapshot == found[1]
+    chosen = start(found[:1], settings, bad=[str(found[0].path)])
+    assert (chosen.rewound, chosen.changed) == (True, False)
 
 
 def test_after_an_outage_that_is_too_long_the_job_is_rewound_with_empty_state(settings):
-    old = snapshot(settings.outage_ms + 1)
-    name, value = start([old], settings)
-    assert name == "--start-from-ms"
-    open_panes_ms = settings.horizon_ms + 10_000 + settings.ahead_ms
-    assert int(value) <= old.taken_ms - open_panes_ms
-    assert start([snapshot(settings.outage_ms)], settings)[0] == "--savepoint"
+    chosen = start([snapshot(settings.outage_ms + 1)], settings)
+    assert (chosen.snapshot, chosen.rewound, chosen.changed) == (None, True, False)
+    assert start([snapshot(settings.outage_ms)], settings).snapshot is not None
 
 
-def test_a_changed_plan_is_rewound_and_not_restored(settings):
-    assert start([snapshot(5_000)], settings, runs={JOB: "another plan"})[0] == "--start-from-ms"
+def test_a_changed_plan_is_rewound_to_a_higher_generation_and_not_restored(settings):
+    chosen = start([snapshot(5_000)], settings, runs={JOB: "another plan"})
+    assert (chosen.snapshot, chosen.rewound, chosen.changed) == (None, True, True)
 
 
-def test_a_job_of_the_new_plan_without_a_snapshot_is_rewound_again_and_not_restored_from_the_old_plan(settings):
+def test_a_job_of_the_new_plan_without_a_snapshot_is_rewound_again_in_the_generation_that_it_has(settings):
     runs = {JOB: "another plan", "cd" * 16: PLAN}
-    assert start([snapshot(5_000)], settings, runs=runs)[0] == "--start-from-ms"
+    chosen = start([snapshot(5_000)], settings, runs=runs)
+    assert (chosen.snapshot, chosen.rewound, chosen.changed) == (None, True, False)
 
 
-def test_if_no_snapshot_can_be_restored_the_job_is_rewound(settings):
-    only = snapshot(5_000)
-    assert start([only], settings, bad=[str(only.path)])[0] == "--start-from-ms"
+def test_what_a_rebuild_discards_is_not_gone_on_from(settings):
+    chosen = start([snapshot(5_000)], settings, runs={JOB: DISCARDED})
+    assert (chosen.snapshot, chosen.rewound, chosen.changed) == (None, True, False)
+    assert start([snapshot(5_000)], settings, runs={JOB: DISCARDED}, raise_next=True).changed
+
+
+class FakeLog:
+    """A log of two partitions whose offsets are its log times."""
+
+    def __init__(self, first=0, end=NOW):
+        self.first, self.end, self.begun = first, end, None
+
+    def ends(self):
+        return {0: self.end, 1: self.end}
+
+    def newest(self):
+        return self.end
+
+    def from_time(self, log_time):
+        start = max(self.first, log_time)
+        return {0: start, 1: start}, 0 < self.first == start
+
+    def commit(self, offsets):
+        self.begun = offsets
+
+
+def test_a_rewind_begins_where_every_open_pane_may_have_begun(settings):
+    known, log = Record("aggregation"), FakeLog()
+    rebuild = plan_rewind(known, log, settings, NOW, changed=False)
+    oldest_open = NOW - settings.horizon_ms - 10_000
+    assert rebuild.from_ms == oldest_open - settings.ahead_ms
+    assert oldest_open <= rebuild.from_pane < oldest_open + 10_000
+    assert log.begun == {0: rebuild.from_ms, 1: rebuild.from_ms}
+    assert (known.generations, rebuild.raised) == ([], 0)
+    assert not has_caught_up(rebuild, {0: NOW, 1: NOW - 1})
+    assert has_caught_up(rebuild, {0: NOW, 1: NOW})
+
+
+def test_a_changed_query_raises_the_generation_of_the_panes_that_are_open_and_of_no_other(settings):
+    known, log = Record("aggregation"), FakeLog()
+    first = plan_rewind(known, log, settings, NOW, changed=True)
+    assert known.generations == [(0, 1), (first.from_pane, 1_000)]
+    known.rebuild = None
+    second = plan_rewind(known, log, settings, NOW + 300_000, changed=True)
+    assert known.generations == [(0, 1), (first.from_pane, 1_000), (second.from_pane, 2_000)]
+    known.rebuild = None
+    third = plan_rewind(known, log, settings, NOW + 3_600_000, changed=True)
+    assert known.generations == [(second.from_pane, 2_000), (third.from_pane, 3_000)]
+
+
+def test_a_rebuild_that_has_not_caught_up_is_gone_on_with_from_where_it_began(settings):
+    known, log = Record("aggregation"), FakeLog()
+    first = plan_rewind(known, log, settings, NOW, changed=True)
+    again = plan_rewind(known, log, settings, NOW - 300_000, changed=False)
+    assert (again.from_ms, again.from_pane, again.raised) == (first.from_ms, first.from_pane, 1_000)
+    # Its rows may be less than whole: a second change takes over all of them.
+    other = plan_rewind(known, log, settings, NOW + 60_000, changed=True)
+    assert (other.from_ms, other.raised) == (first.from_ms, 2_000)
+    assert known.generations == [(0, 1), (first.from_pane, 2_000)]
+
+
+def test_panes_whose_readings_the_log_no_longer_holds_are_not_taken_over(settings):
+    known, log = Record("aggregation"), FakeLog(first=NOW - 1_000)
+    assert plan_rewind(known, log, settings, NOW, changed=True).from_pane >= NOW + settings.ahead_ms
 
 
 def test_a_plan_changes_with_what_it_is_generated_from_and_not_with_addresses(settings):
@@ -96,10 +159,24 @@ def test_only_completed_snapshots_count_newest_first(tmp_path):
 
 def test_what_is_known_of_a_job_is_written_at_the_end_of_the_block_and_not_after_an_error(tmp_path):
     state = State.open(tmp_path, {"HEADWATER_PORTS": "free"})
-    with submit.record(state, "aggregation") as known:
+    with record(state, "aggregation") as known:
         known.runs[JOB] = PLAN
-    with pytest.raises(RuntimeError), submit.record(state, "aggregation") as known:  # noqa: PT012  # the block is it
+    with pytest.raises(RuntimeError), record(state, "aggregation") as known:  # noqa: PT012  # the block is it
         known.wanted = False
         raise RuntimeError
-    with submit.record(state, "aggregation") as known:
+    with record(state, "aggregation") as known:
         assert (known.runs, known.wanted) == ({JOB: PLAN}, True)
+
+
+def test_a_rebuild_is_remembered_also_when_the_process_dies_before_the_end_of_the_block(tmp_path):
+    state = State.open(tmp_path, {"HEADWATER_PORTS": "free"})
+    begun = Rebuild(5, 10_000, {"0": 7}, 1_000)
+    with pytest.raises(RuntimeError), record(state, "aggregation") as known:  # noqa: PT012  # the block is it
+        known.rebuild, known.generations = begun, [(10_000, 1_000)]
+        save(state, known)
+        raise RuntimeError
+    with record(state, "aggregation") as known:
+        assert (known.rebuild, known.generations, known.generation) == (begun, [(10_000, 1_000)], 1_000)
+    state.remember(generation=1_000)
+    assert "HEADWATER_GENERATION=1000\n" in (tmp_path / "run.env").read_text()
+    assert State.load(tmp_path).generation == 1_000
