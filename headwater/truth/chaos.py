@@ -1,8 +1,9 @@
 """Processes die at random moments under load, and every acknowledged reading is still counted once.
 
 A round: numbered readings flow, one process (sometimes two at once) gets SIGKILL, or SIGSTOP for a while, and must be
-healthy again. Then the load pauses, all is acknowledged, and the rows that the round touched must be those of the plain
-reference. Between the kills a device uploads what it had measured hours ago, and messages are sent again.
+healthy again. Then the load pauses, all is acknowledged, the rows that the round touched must be those of the plain
+reference, and the audit of the log against the stores must balance. Between the kills a device uploads what it had
+measured hours ago, and messages are sent again.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ import psycopg
 from headwater import registry
 from headwater.model.errors import NotFound, StackError
 from headwater.model.pack import PANE_MS
-from headwater.model.settings import Settings
+from headwater.model.settings import JobSettings, Settings
+from headwater.raw import client as raw
 from headwater.stack import catalog
 from headwater.stack.program import why_not_ready
 from headwater.stack.state import State
 from headwater.stack.supervise import Supervisor
 from headwater.truth import stored
+from headwater.truth.audit import Audit, Wanted
 from headwater.truth.load import LoadDevice, NumberedLoad, Shape
 from headwater.truth.reference import Expected, Key, Series
+from headwater.truth.span import Reader
+from headwater.truth.stores import RawRows, Rows
 
 BYSTANDERS = ("agent", "fleet")
 """Programs that carry no reading of the load."""
@@ -41,8 +46,8 @@ class Plan:
     """What a trial does. `targets` empty: every program of the stack that a reading passes.
 
     `pairs` and `freezes` are the shares of rounds with two kills at once, and with SIGSTOP for `freeze_s` in place of a
-    kill. With `flood` the load runs `flood` times as fast while the broker is the victim. `old_every` is after how many
-    rounds a device uploads an old buffer.
+    kill. A target that is named twice is chosen twice as often. The load runs `flood` times as fast while the broker is
+    the victim. `old_every` is after how many rounds a device uploads an old buffer.
     """
 
     rounds: int = 1
@@ -55,11 +60,12 @@ class Plan:
     freeze_s: float = 20.0
     flood: float = 1.0
     old_every: int = 3
+    audit: bool = True
 
 
 @dataclass
 class Outcome:
-    """What a trial found. All of `unacknowledged` to `unbalanced` must be 0."""
+    """What a trial found. All of `unacknowledged` to `wrong_latest`, and `gaps`, must be 0."""
 
     rounds: int = 0
     kills: dict[str, int] = field(default_factory=dict)
@@ -73,13 +79,17 @@ class Outcome:
     extra: int = 0
     different: int = 0
     wrong_latest: int = 0
+    audits: int = 0
+    audited_readings: int = 0
+    gaps: int = 0
     slowest_equal_s: float = 0.0
     examples: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
         """True if nothing was lost, doubled or changed."""
-        return not (self.unacknowledged or self.missing or self.extra or self.different or self.wrong_latest)
+        wrong = self.missing + self.extra + self.different + self.wrong_latest + self.gaps
+        return not (self.unacknowledged or wrong)
 
     def note(self, difference: stored.Difference) -> None:
         """Takes in what a comparison found."""
@@ -184,6 +194,7 @@ class Trial:
         self._victims = Victims(state, plan.targets)
         self._load = NumberedLoad(settings.mqtt, tenant, self._tokens(shape.devices), shape)
         self._ledger = Ledger(self._load)
+        self._balance = "no audit"
         self._old_ms = time.time_ns() // 1_000_000 - 26 * HOUR_MS
 
     def _tokens(self, devices: int) -> dict[str, str]:
@@ -197,6 +208,7 @@ class Trial:
     def run(self, control: bool = False) -> Outcome:
         """All rounds, then every row once more. With `control` a stored row is taken away first: it must be found."""
         self._load.start()
+        begun_ms = time.time_ns() // 1_000_000
         until = time.monotonic() + self.plan.minutes * 60
         try:
             for number, names in enumerate(self._choices()):
@@ -217,6 +229,7 @@ class Trial:
         if self.outcome.good:
             self.outcome.note(self._equal(expected, seconds=0.0 if control else EQUAL_S))
             self.outcome.wrong_latest = stored.wrong_latest(self._valkey, self.tenant, expected)
+            self._audit(begun_ms)
         return self.outcome
 
     def _choices(self) -> Iterator[tuple[str, ...]]:
@@ -225,11 +238,12 @@ class Trial:
             if self.plan.in_turn:
                 yield (names[number % len(names)],)
             elif self._random.random() < self.plan.pairs and len(names) > 1:
-                yield tuple(self._random.sample(names, 2))
+                yield tuple(dict.fromkeys(self._random.sample(names, 2)))
             else:
                 yield (self._random.choice(names),)
 
     def _round(self, number: int, names: tuple[str, ...]) -> None:
+        begun_ms = time.time_ns() // 1_000_000
         self._load.speed = self.plan.flood if "broker" in names else 1.0
         time.sleep(self._random.uniform(0.5, 3.0))
         frozen = not self.plan.in_turn and len(names) == 1 and self._random.random() < self.plan.freezes
@@ -244,10 +258,12 @@ class Trial:
             self._be_late(number)
             self.outcome.note(self._equal(self._ledger.take()))
         equal_s = time.monotonic() - begun
+        if self.outcome.good:
+            self._audit(begun_ms)
         self.outcome.slowest_equal_s = max(self.outcome.slowest_equal_s, round(equal_s, 1))
         self._load.resume()
         did = f"stopped {names[0]} for {self.plan.freeze_s:.0f} s" if frozen else f"killed {' and '.join(names)}"
-        verdict = f"rows equal {equal_s:.1f} s later" if self.outcome.good else "NOT EQUAL"
+        verdict = f"rows equal {equal_s:.1f} s later, {self._balance}" if self.outcome.good else "NOT EQUAL"
         self._say(f"{number + 1:>4}  {did}: healthy after {seconds:.1f} s, {verdict}")
 
     def _be_late(self, number: int) -> None:
@@ -266,6 +282,20 @@ class Trial:
             device.send_old(self._old_ms, step)
             self._old_ms += step * device.shape.pack
             self.outcome.old_readings += device.shape.pack * device.shape.metrics
+
+    def _audit(self, from_ms: int) -> None:
+        """The log against the stores, from a log time on; what is found to be lost or double counts as a gap."""
+        if not self.plan.audit:
+            return
+        settings = JobSettings()
+        wanted = Wanted(settings.horizon_ms, settings.ahead_ms, settings.pack_cap, from_ms=from_ms)
+        with Reader(settings.kafka) as reader, psycopg.connect(self._url, autocommit=True) as connection:
+            report = Audit(reader, Rows(connection), RawRows(raw.connect(settings, "headwater-chaos")), wanted).run()
+        self.outcome.audits += 1
+        self.outcome.audited_readings += report.total("readings")
+        self.outcome.gaps += len(report.gaps)
+        self.outcome.examples += [str(gap) for gap in report.gaps[:3]]
+        self._balance = report.said
 
     def _equal(self, expected: dict[Key, Expected], seconds: float = EQUAL_S) -> stored.Difference:
         panes = {key[3] for key in expected}
