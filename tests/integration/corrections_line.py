@@ -91,6 +91,21 @@ class Line:
         """Starts the sink to PostgreSQL."""
         self.started.append(Process(self.store, self.kafka, self.folder).process)
 
+    def raw_sink(self) -> subprocess.Popen[bytes]:
+        """Starts the sink to ClickHouse, which takes the place of `hold`."""
+        settings = {
+            "HEADWATER_KAFKA": self.kafka,
+            "HEADWATER_CLICKHOUSE": self.clickhouse,
+            "HEADWATER_KEEP_RAW_DAYS": "3000",
+            "HEADWATER_PARTITIONS": str(PARTITIONS),
+        }
+        log = (self.folder / f"raw-sink-{len(self.started)}.log").open("wb")
+        command = [sys.executable, "-m", "connectors.sinks.clickhouse"]
+        with log:
+            process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT)
+        self.started.append(process)
+        return process
+
     @property
     def given(self) -> dict[str, Any]:
         """Settings of the worker."""

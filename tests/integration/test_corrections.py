@@ -105,6 +105,26 @@ def test_killed_at_any_moment_it_forgets_nothing(line: Line):
     assert worker.wait(60) == 0
 
 
+def test_with_the_raw_stores_own_sink_and_both_killed(line: Line):
+    log = late_log(13, devices=8, seconds=90, hz=6.0)
+    reference = folded(log, HORIZON_MS)
+    line.sink()
+    dice = random.Random(13)
+    worker, raw = line.worker(), line.raw_sink()
+    third = len(log) // 3 + 1
+    for number in range(3):
+        line.append(log[number * third : (number + 1) * third])
+        line.publish(on_time(log)[number::3])
+        line.correct(reference.corrections[number::3])
+        time.sleep(dice.uniform(0.5, 3))
+        for process in dice.sample([worker, raw], dice.choice([1, 2])):
+            process.kill()
+            process.wait()
+        worker = worker if worker.poll() is None else line.worker()
+        raw = raw if raw.poll() is None else line.raw_sink()
+    line.until_rows_are(expected_of(log))
+
+
 def test_two_workers_take_turns(line: Line):
     log = late_log(8)
     line.sink()
