@@ -208,7 +208,7 @@ def upgrade(keeper: Keeper) -> str:
         live = keeper.cluster.live(keeper.name)
         if live and known.runs.get(live[0].id) != plan:
             raise StackError(
-                f"The plan of {keeper.name} has changed, the state of the running job does not fit it: nothing was done.",
+                f"The plan of {keeper.name} has changed, the running job's state does not fit it: nothing was done.",
                 "`headwater jobs rebuild --changed` reads the log again from before the panes that are open.",
             )
         keeper.cluster.stop(keeper.name)
