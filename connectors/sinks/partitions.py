@@ -30,7 +30,7 @@ class Partitions:
             "10s": settings.keep_10s_days,
             "1m": settings.keep_1m_days,
             "1h": settings.keep_1h_days,
-            "1d": settings.keep_1h_days,
+            "1d": settings.keep_1d_days,
         }
         self._edges: dict[str, datetime] = {}
         self._days: set[int] = set()

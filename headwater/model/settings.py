@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     api: str = Field("http://127.0.0.1:8000", description="address of the API and the page")
     host: str = Field("127.0.0.1", description="the address that our own servers listen on")
     log_format: str = Field("json", description="json or console")
+    low_disk_mb: int = Field(
+        1_000,
+        ge=0,
+        description="room on the disk of the state folder (MB) below which doors refuse; they take again when a "
+        "quarter more is free",
+    )
     partitions: int = Field(
         4, ge=1, le=1024, description="partitions of the topics keyed by device; never change it later"
     )
@@ -67,10 +73,21 @@ class Settings(BaseSettings):
     )
 
 
+class LogSettings(Settings):
+    """How much of the log is kept: what is past either limit goes, read or not."""
+
+    keep_raw_log_mb: int = Field(2_000, ge=32, description="most MB of `raw-sensor-data`, all partitions together")
+    keep_raw_log_hours: int = Field(168, ge=1, description="most hours of `raw-sensor-data`")
+    keep_processed_log_mb: int = Field(800, ge=32, description="most MB of `processed-data`")
+    keep_processed_log_hours: int = Field(48, ge=1, description="most hours of `processed-data`")
+    keep_other_log_mb: int = Field(64, ge=32, description="most MB of each of the other topics")
+    keep_other_log_hours: int = Field(720, ge=1, description="most hours of each of the other topics")
+
+
 class DoorSettings(Settings):
     """Limits of every door, and the bridge's own session."""
 
-    oldest_ms: int = Field(31 * 24 * 60 * MINUTE_MS, ge=0, description="readings stamped longer ago are refused")
+    oldest_ms: int = Field(24 * 60 * MINUTE_MS, ge=0, description="readings stamped longer ago are refused")
     max_bytes: int = Field(262_144, ge=1, description="most bytes of a message")
     max_readings: int = Field(10_000, ge=1, description="most readings (values) of a message")
     max_metrics: int = Field(256, ge=1, description="most metrics of a message")
@@ -137,15 +154,16 @@ class SinkSettings(Settings):
     )
     sink_rollup_ms: int = Field(5_000, ge=100, description="how often changed rows are rolled up to 1 min, 1 h and 1 d")
     keep_10s_days: int = Field(
-        35,
+        2,
         ge=1,
-        description="days that 10 s rows are kept in PostgreSQL; more than `HEADWATER_OLDEST_MS`, or the rows of late "
-        "readings are refused",
+        description="days that 10 s rows are kept in PostgreSQL; a day more than `HEADWATER_OLDEST_MS`, or the rows "
+        "of late readings are refused",
     )
-    keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept")
-    keep_1h_days: int = Field(1_825, ge=1, description="days that 1 h and 1 d rows are kept")
+    keep_1m_days: int = Field(3, ge=1, description="days that 1 min rows are kept")
+    keep_1h_days: int = Field(90, ge=1, description="days that 1 h rows are kept")
+    keep_1d_days: int = Field(1_825, ge=1, description="days that 1 d rows are kept")
     keep_raw_days: int = Field(
-        35,
+        3,
         ge=1,
         description="days (of event time) that raw readings are kept in ClickHouse; readings that come later than that "
         "cannot be corrected",
@@ -195,8 +213,8 @@ class ApiSettings(Settings):
     live_rows: int = Field(200_000, ge=100, description="rows kept in memory so that a reconnect resumes without a gap")
     max_points: int = Field(2_000, ge=10, description="most points that a series answers with")
     page: Path = Field(Path("dashboard/dist"), description="folder of the built page, relative to the project")
-    keep_10s_days: int = Field(35, ge=1, description="days that 10 s rows are kept: older spans get a coarser level")
-    keep_1m_days: int = Field(180, ge=1, description="days that 1 min rows are kept: older spans get a coarser level")
+    keep_10s_days: int = Field(2, ge=1, description="days that 10 s rows are kept: older spans get a coarser level")
+    keep_1m_days: int = Field(3, ge=1, description="days that 1 min rows are kept: older spans get a coarser level")
 
 
 class AgentSettings(Settings):

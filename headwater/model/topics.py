@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+LEAST_SEGMENT, MOST_SEGMENT = 4_194_304, 134_217_728
 
 
 class Stamp(Enum):
@@ -15,13 +16,29 @@ class Stamp(Enum):
     PRODUCER = "CreateTime"
 
 
+class Keep(Enum):
+    """Whose limits a topic has: HEADWATER_KEEP_<this>_LOG_MB, of all its partitions, and _HOURS, whichever is less."""
+
+    RAW = "raw"
+    PROCESSED = "processed"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a topic is kept."""
+
+    mb: int
+    hours: int
+
+
 @dataclass(frozen=True)
 class Topic:
-    """One topic. `partitions` 0 means: as many as `HEADWATER_PARTITIONS` says."""
+    """One topic. `partitions` 0 means: as many as `HEADWATER_PARTITIONS` says; `keep`: whose limits it has."""
 
     name: str
     stamp: Stamp
-    retention_ms: int
+    keep: Keep
     partitions: int = 0
     max_bytes: int = 2_097_152
 
@@ -30,23 +47,26 @@ class Topic:
         """True where log time is made, so where pulses must beat."""
         return self.stamp is Stamp.BROKER
 
-    def config(self) -> dict[str, str]:
-        """Topic settings in Kafka's own words."""
+    def config(self, limits: Limits, partitions: int) -> dict[str, str]:
+        """Topic settings in Kafka's own words: cut so that what is past its limit goes in steps of an eighth."""
+        share = limits.mb * 1_000_000 // partitions
         return {
             "cleanup.policy": "delete",
-            "retention.ms": str(self.retention_ms),
+            "retention.ms": str(limits.hours * HOUR_MS),
+            "retention.bytes": str(share),
+            "segment.bytes": str(min(MOST_SEGMENT, max(LEAST_SEGMENT, share // 8))),
             "message.timestamp.type": self.stamp.value,
             "max.message.bytes": str(self.max_bytes),
         }
 
 
-RAW = Topic("raw-sensor-data", Stamp.BROKER, 7 * DAY_MS)
-PROCESSED = Topic("processed-data", Stamp.PRODUCER, 2 * DAY_MS)
-CORRECTIONS = Topic("corrections", Stamp.PRODUCER, 7 * DAY_MS)
-DEAD_LETTER = Topic("dead-letter", Stamp.PRODUCER, 30 * DAY_MS, partitions=1)
-ALERTS = Topic("alerts", Stamp.PRODUCER, 30 * DAY_MS)
-DEVICE_EVENTS = Topic("device-events", Stamp.BROKER, 30 * DAY_MS)
-DEVICE_REGISTRY = Topic("device-registry", Stamp.BROKER, 30 * DAY_MS)
-ALERT_RULES = Topic("alert-rules", Stamp.BROKER, 30 * DAY_MS)
+RAW = Topic("raw-sensor-data", Stamp.BROKER, Keep.RAW)
+PROCESSED = Topic("processed-data", Stamp.PRODUCER, Keep.PROCESSED)
+CORRECTIONS = Topic("corrections", Stamp.PRODUCER, Keep.OTHER)
+DEAD_LETTER = Topic("dead-letter", Stamp.PRODUCER, Keep.OTHER, partitions=1)
+ALERTS = Topic("alerts", Stamp.PRODUCER, Keep.OTHER)
+DEVICE_EVENTS = Topic("device-events", Stamp.BROKER, Keep.OTHER)
+DEVICE_REGISTRY = Topic("device-registry", Stamp.BROKER, Keep.OTHER)
+ALERT_RULES = Topic("alert-rules", Stamp.BROKER, Keep.OTHER)
 
 ALL = (RAW, PROCESSED, CORRECTIONS, DEAD_LETTER, ALERTS, DEVICE_EVENTS, DEVICE_REGISTRY, ALERT_RULES)

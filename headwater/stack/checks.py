@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
 
+from headwater.model.disk import MB, free_mb
 from headwater.model.errors import HeadwaterError
-from headwater.model.settings import state_folder
+from headwater.model.settings import DoorSettings, Settings, SinkSettings, state_folder
 from headwater.stack import catalog, jars, places
 from headwater.stack.life import holder
 from headwater.stack.state import PREFERRED, State, is_free
@@ -18,6 +18,7 @@ from headwater.stack.supervise import Supervisor
 
 MEMORY_BYTES = 4 * 2**30
 DISK_BYTES = 5 * 2**30
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,34 @@ def memory_check(available: int | None = None) -> Check:
 
 
 def disk_check(free: int | None = None) -> Check:
-    """Room for environments, jars and some days of data."""
-    folder = state_folder()
-    while not folder.exists():
-        folder = folder.parent
-    left = shutil.disk_usage(folder).free if free is None else free
+    """Room for environments, jars and some days of data; below the low-water mark the doors refuse."""
+    folder, mark = state_folder(), Settings().low_disk_mb
+    left = free_mb(folder) * MB if free is None else free
+    if left < mark * MB:
+        return Check(
+            "disk",
+            False,
+            f"{left / MB:,.0f} MB free in {folder}, less than HEADWATER_LOW_DISK_MB={mark}: devices are refused",
+            "make room, or lower retention (HEADWATER_KEEP_…); doors open again by themselves.",
+        )
     return Check(
         "disk",
         left >= DISK_BYTES,
         f"{left / 2**30:.1f} GiB free in {folder}, at least {DISK_BYTES / 2**30:.0f} wanted",
         "make room, or set HEADWATER_STATE to a folder on a larger disk.",
+    )
+
+
+def retention_check(oldest_ms: int | None = None) -> Check:
+    """What a door takes must still find its place: rows and raw readings are kept for a day more than it may be old."""
+    sinks = SinkSettings()
+    oldest = (DoorSettings().oldest_ms if oldest_ms is None else oldest_ms) / DAY_MS
+    least = min(sinks.keep_10s_days, sinks.keep_raw_days)
+    return Check(
+        "retention",
+        least >= oldest + 1,
+        f"doors take readings up to {oldest:.1f} days old, their rows are kept for {least} days",
+        "raise HEADWATER_KEEP_10S_DAYS and HEADWATER_KEEP_RAW_DAYS, or lower HEADWATER_OLDEST_MS.",
     )
 
 
@@ -99,6 +118,7 @@ def all_checks() -> Iterator[Check]:
     yield python_check()
     yield jobs_check()
     yield disk_check()
+    yield retention_check()
     try:
         state = State.load()
     except HeadwaterError:

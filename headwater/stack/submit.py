@@ -23,7 +23,7 @@ PLANNED = ("jobs", "udfs", "sql/sources", "sql/views", "sql/sinks")
 """Folders that a plan is made from: state of another plan cannot be restored."""
 
 ADDRESSES = {"kafka", "postgres", "clickhouse", "valkey", "mqtt", "flink", "api", "host"}
-UNPLANNED = ADDRESSES | {"log_format", "parallelism", "outage_ms", "generation"}
+UNPLANNED = ADDRESSES | {"log_format", "parallelism", "outage_ms", "generation", "low_disk_mb"}
 """Settings that do not change a plan."""
 
 PATIENCE_S = 180

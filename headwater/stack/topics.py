@@ -13,8 +13,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 )
 
 from headwater.model.errors import StackError
-from headwater.model.settings import Settings
-from headwater.model.topics import ALL, Topic
+from headwater.model.settings import LogSettings, Settings
+from headwater.model.topics import ALL, Limits, Topic
 
 TIMEOUT_S = 30.0
 
@@ -29,7 +29,12 @@ def create_all(settings: Settings) -> list[str]:
     present = admin.list_topics(timeout=TIMEOUT_S).topics
     new = [topic for topic in ALL if topic.name not in present]
     wanted = [
-        NewTopic(topic.name, partitions(topic, settings), replication_factor=_replicas(admin), config=topic.config())
+        NewTopic(
+            topic.name,
+            partitions(topic, settings),
+            replication_factor=_replicas(admin),
+            config=_config(topic, settings),
+        )
         for topic in new
     ]
     for name, future in (admin.create_topics(wanted, operation_timeout=TIMEOUT_S) if wanted else {}).items():
@@ -44,13 +49,19 @@ def create_all(settings: Settings) -> list[str]:
     old = [topic for topic in ALL if topic.name in present]
     for topic in old:
         _check(topic, len(present[topic.name].partitions), partitions(topic, settings))
-    _configure(admin, old)
+    _configure(admin, old, settings)
     return [topic.name for topic in new]
 
 
 def partitions(topic: Topic, settings: Settings) -> int:
     """How many partitions the topic is to have."""
     return topic.partitions or settings.partitions
+
+
+def _config(topic: Topic, settings: Settings) -> dict[str, str]:
+    keep, kind = LogSettings(), topic.keep.value
+    limits = Limits(getattr(keep, f"keep_{kind}_log_mb"), getattr(keep, f"keep_{kind}_log_hours"))
+    return topic.config(limits, partitions(topic, settings))
 
 
 def _replicas(admin: AdminClient) -> int:
@@ -65,14 +76,14 @@ def _check(topic: Topic, found: int, wanted: int) -> None:
         )
 
 
-def _configure(admin: AdminClient, topics: list[Topic]) -> None:
+def _configure(admin: AdminClient, topics: list[Topic], settings: Settings) -> None:
     resources = [
         ConfigResource(
             ResourceType.TOPIC,
             topic.name,
             incremental_configs=[
                 ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-                for name, value in topic.config().items()
+                for name, value in _config(topic, settings).items()
             ],
         )
         for topic in topics

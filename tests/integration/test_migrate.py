@@ -70,14 +70,43 @@ def test_std_is_that_of_the_population_and_never_below_nought(empty: str):
     assert found[1] == (pytest.approx(0.1), 0.0)
 
 
-def test_every_migration_can_be_taken_back(empty: str):
-    migrate.apply(empty)
+def take_back(url: str, migrations: list[str]) -> None:
     folder = Path(migrate.__file__).parents[2] / "sql/stores/postgres"
     program = Path(sys.executable).with_name("dbmate")
     command = [program, "--migrations-dir", folder, "--no-dump-schema", "rollback"]
-    for _ in MIGRATIONS:
-        environment = {**os.environ, "DATABASE_URL": f"{empty}?sslmode=disable"}
+    for _ in migrations:
+        environment = {**os.environ, "DATABASE_URL": f"{url}?sslmode=disable"}
         subprocess.run(command, env=environment, check=True, capture_output=True)
+
+
+def test_partitions_are_cut_anew_with_their_rows(empty: str):
+    migrate.apply(empty)
+    newer = [name for name in MIGRATIONS if name >= "20261124000021"]
+    take_back(empty, newer)
+    rows = [
+        (level, table, f"2026-11-{day:02d}")
+        for level, table in (("1m", "rollup_1m"), ("1h", "rollup_1h"))
+        for day in (3, 4, 24)
+    ]
+    with psycopg.connect(empty, autocommit=True) as connection:
+        for level, table, day in rows:
+            connection.execute("select make_partition(%s, %s)", [level, day])
+            connection.execute(f"insert into {table} values ('t', 'd', 'm', '{day}', 1, 1, 1, 1, 1, 0, 0, 1, 0, 0)")
+        for at in (migrate.apply, lambda url: take_back(url, newer), migrate.apply):
+            at(empty)
+            for table in ("rollup_1m", "rollup_1h"):
+                assert connection.execute(f"select count(*) from {table}").fetchone() == (3,)
+        left = connection.execute(
+            "select inhrelid::regclass::text from pg_inherits where inhparent in"
+            " ('rollup_1m'::regclass, 'rollup_1h'::regclass)"
+        ).fetchall()
+    days = {f"rollup_1m_202611{day:02d}" for day in (3, 4, 24)}
+    assert {name for (name,) in left if "_pkey" not in name} == days | {"rollup_1h_202611"}
+
+
+def test_every_migration_can_be_taken_back(empty: str):
+    migrate.apply(empty)
+    take_back(empty, MIGRATIONS)
     with psycopg.connect(empty, autocommit=True) as connection:
         left = connection.execute("select relname from pg_class where relnamespace = 'public'::regnamespace").fetchall()
         functions = connection.execute("select 1 from pg_proc where pronamespace = 'public'::regnamespace").fetchall()

@@ -244,7 +244,7 @@ def test_a_bucket_whose_rows_retention_has_begun_to_remove_keeps_what_it_has(sto
 
 
 def test_partitions_are_made_ahead_and_dropped_when_retention_is_past(store: PostgresStore, connection):
-    settings = SinkSettings(postgres=store.url, keep_10s_days=3, keep_1m_days=40, keep_1h_days=800)
+    settings = SinkSettings(postgres=store.url, keep_10s_days=3, keep_1m_days=31, keep_1h_days=800)
     partitions = Partitions(settings)
     partitions.load(connection)
     now = datetime(2026, 11, 24, 15, tzinfo=UTC)
@@ -253,14 +253,18 @@ def test_partitions_are_made_ahead_and_dropped_when_retention_is_past(store: Pos
     assert set(partitions.keep(connection, now)) == {"aggregate_10s_20261120", "aggregate_10s_20261024"}
     left = {name for (name,) in store.query("select relid::text from pg_partition_tree('aggregate_10s') where isleaf")}
     assert left == {f"aggregate_10s_{day}" for day in (20261121, 20261122, 20261124, 20261125, 20261126)}
-    months = {name for (name,) in store.query("select relid::text from pg_partition_tree('rollup_1m') where isleaf")}
-    assert months == {"rollup_1m_202610", "rollup_1m_202611"}
+    minutes = {name for (name,) in store.query("select relid::text from pg_partition_tree('rollup_1m') where isleaf")}
+    assert minutes == {
+        f"rollup_1m_{day}" for day in (20261024, 20261120, 20261121, 20261122, 20261124, 20261125, 20261126)
+    }
+    hours = {name for (name,) in store.query("select relid::text from pg_partition_tree('rollup_1h') where isleaf")}
+    assert hours == {"rollup_1h_202610", "rollup_1h_202611"}
     assert partitions.keep(connection, now) == []
 
 
 def test_a_reading_of_31_days_ago_finds_its_partition(store: PostgresStore):
     pane = int((datetime.now(UTC) - timedelta(days=31)).timestamp()) // 10 * 10_000
-    sink = PostgresSink(SinkSettings(postgres=store.url))
+    sink = PostgresSink(SinkSettings(postgres=store.url, keep_10s_days=32, keep_1m_days=32))
     sink.positions()
     sink.upkeep()
     sink.write([row("demo", "d", pane=pane)], {0: 1})

@@ -30,3 +30,9 @@ def test_too_little_memory_and_disk_are_found():
     assert checks.memory_check(available=8 * 2**30).good
     assert not checks.disk_check(free=2**30).good
     assert checks.disk_check(free=50 * 2**30).good
+    assert "devices are refused" in checks.disk_check(free=10**8).said
+
+
+def test_readings_that_doors_take_for_longer_than_their_rows_are_kept_are_found():
+    assert checks.retention_check().good
+    assert not checks.retention_check(oldest_ms=86_400_001).good
