@@ -171,6 +171,14 @@ class StatusDelay(BaseModel):
     p99: int | None
 
 
+class StatusDisk(BaseModel):
+    """Room on the disk of the state folder."""
+
+    free_mb: int
+    mark_mb: int = Field(description="below it devices are refused, until a quarter more is free")
+    low: bool = Field(description="true while devices are refused for that")
+
+
 class StatusAnswer(BaseModel):
     """How fast, how late, how far behind, how much was refused."""
 
@@ -184,6 +192,7 @@ class StatusAnswer(BaseModel):
         dead_letters={"bad-json": 2},
         repairs={"missing": 0, "fewer": 0, "more": 0, "changed": 0, "unfounded": 0},
         audited=1795601040000,
+        disk={"free_mb": 14200, "mark_mb": 1000, "low": False},
         devices=201,
         clients=2,
         log_time=1795601412750,
@@ -202,6 +211,7 @@ class StatusAnswer(BaseModel):
         "healthy run; null while not known"
     )
     audited: int | None = Field(description="start of the newest minute of event time that was audited")
+    disk: StatusDisk
     devices: int = Field(description="devices heard of within the last minute")
     clients: int = Field(description="live clients of this process")
     log_time: int | None

@@ -48,6 +48,9 @@ class Meters:
             ["cause"],
             registry=self.registry,
         )
+        self.disk_free = Gauge(
+            "headwater_api_disk_free_megabytes", "Room on the disk of the state folder", registry=self.registry
+        )
         self.unreadable = Gauge(
             "headwater_api_unreadable_records", "Records of processed-data that were no rows", registry=self.registry
         )

@@ -45,7 +45,7 @@ def build(settings: ApiSettings) -> State:
     live = LiveLog(settings.live_rows, settings.partitions)
     lag, dead_letters = LagWatch(settings.kafka), DeadLetters(settings.kafka)
     feed = Feed(settings, live, valkey.everything)
-    status = StatusBoard(feed, lag, dead_letters, postgres, clickhouse, meters, settings.mqtt)
+    status = StatusBoard(feed, lag, dead_letters, postgres, clickhouse, meters, settings)
     feed.on_tick.append(status.on_tick)
     return State(settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters)
 

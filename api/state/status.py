@@ -21,7 +21,9 @@ from api.state.lag import LagWatch
 from api.state.meters import Meters
 from api.state.postgres import Postgres
 from api.state.rows import Change
+from headwater.model.disk import Water, free_mb
 from headwater.model.errors import HeadwaterError
+from headwater.model.settings import ApiSettings, state_folder
 from headwater.model.topics import PROCESSED
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,14 @@ class Delay(TypedDict):
     p99: int | None
 
 
+class Disk(TypedDict):
+    """Room on the disk of the state folder in MB, and whether it is so little that doors refuse."""
+
+    free_mb: int
+    mark_mb: int
+    low: bool
+
+
 class Status(TypedDict):
     """See the module; times in UTC epoch ms."""
 
@@ -53,6 +63,7 @@ class Status(TypedDict):
     dead_letters: dict[str, int]
     repairs: dict[str, int] | None
     audited: int | None
+    disk: Disk
     devices: int
     clients: int
     log_time: int | None
@@ -107,7 +118,7 @@ class StatusBoard:
         postgres: Postgres,
         clickhouse: ClickHouse,
         meters: Meters,
-        mqtt: str,
+        settings: ApiSettings,
     ) -> None:
         self._feed = feed
         self._lag = lag
@@ -115,7 +126,8 @@ class StatusBoard:
         self._postgres = postgres
         self._clickhouse = clickhouse
         self._meters = meters
-        self._mqtt = mqtt
+        self._mqtt = settings.mqtt
+        self._water = Water(settings.low_disk_mb)
         self._delays = Delays()
         self._rate = Rate()
         self._sink_lag: int | None = None
@@ -166,17 +178,23 @@ class StatusBoard:
             "dead_letters": self._dead_letters.counts(),
             "repairs": self._repairs,
             "audited": self._audited,
+            "disk": self._disk(),
             "devices": live.active(now - ACTIVE_MS),
             "clients": self.clients,
             "log_time": live.log_time,
             "mqtt": self._mqtt,
         }
 
+    def _disk(self) -> Disk:
+        free = free_mb(state_folder())
+        return {"free_mb": free, "mark_mb": self._water.mark_mb, "low": self._water.low(free)}
+
     def _publish(self) -> None:
         meters, status = self._meters, self.current
         meters.readings.set(status["readings_per_s"])
         meters.clients.set(self.clients)
         meters.remembered.set(self._feed.live.remembered)
+        meters.disk_free.set(status["disk"]["free_mb"])
         meters.unreadable.set(self._feed.unreadable)
         for reader, behind in status["lag"].items():
             meters.lag.labels(reader).set(float("nan") if behind is None else behind)

@@ -30,7 +30,7 @@ def serve(settings: BrokerSettings, stopping: threading.Event) -> None:
     folders = Folders.of_state()
     folders.prepare(settings)
     start_jvm(settings, folders)
-    gate = Gate(settings.broker_queue_limit, settings.broker_bridge_away_ms)
+    gate = Gate(settings.broker_queue_limit, settings.broker_bridge_away_ms, settings.low_disk_mb)
 
     def send_away(withdrawn: set[Key]) -> None:
         for client in access.clients_of(withdrawn):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from headwater.model.disk import Water
+
 
 class Closed(Enum):
     """Why publishers are refused. The value is what they are told."""
@@ -12,15 +14,17 @@ class Closed(Enum):
     NO_SESSION = "the bridge has not subscribed yet; try again in a moment"
     QUEUE = "too many messages wait to be stored; send them again later"
     AWAY = "the bridge has been away for too long; send again later"
+    DISK = "the disk is nearly full (HEADWATER_LOW_DISK_MB); send again when there is room"
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of the bridge: whether its session has a subscription, whether it is there, what waits for it."""
+    """What was seen: the bridge (has it subscribed, is it there, what waits for it), and the room on the disk."""
 
     subscribed: bool
     connected: bool
     queued: int
+    free_mb: int = 1 << 40
 
 
 class Gate:
@@ -29,13 +33,14 @@ class Gate:
     Closed until the bridge has subscribed once (a message that nobody subscribes to would be acknowledged and lost),
     when more than `limit` messages wait, and when the bridge has been away for longer than `away_ms`. Once closed for
     one of the latter two it opens only when the bridge is there and has drained the queue below half the limit, so that
-    it does not flutter.
+    it does not flutter. Closed also while the disk has less room than `low_disk_mb`, before anything breaks of it.
     """
 
-    def __init__(self, limit: int, away_ms: int) -> None:
+    def __init__(self, limit: int, away_ms: int, low_disk_mb: int = 0) -> None:
         self.closed: Closed | None = Closed.NO_SESSION
         self._limit = limit
         self._away_ms = away_ms
+        self._water = Water(low_disk_mb)
         self._seen_ms: int | None = None
 
     def update(self, look: Look, now_ms: int) -> bool:
@@ -49,6 +54,8 @@ class Gate:
     def _decide(self, look: Look, away_ms: int) -> Closed | None:
         if not look.subscribed:
             return Closed.NO_SESSION
+        if self._water.low(look.free_mb):
+            return Closed.DISK
         if look.queued > self._limit:
             return Closed.QUEUE
         if away_ms > self._away_ms:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import structlog
 from prometheus_client import Gauge
 
 from headwater.broker.engine import Engine
 from headwater.broker.gate import Gate
-from headwater.model.settings import BrokerSettings
+from headwater.model.disk import free_mb
+from headwater.model.settings import BrokerSettings, state_folder
 
 TICK_S = 0.25
 _QUEUED = Gauge("headwater_broker_queued", "Messages that wait for the bridge, in flight included")
@@ -18,6 +20,7 @@ _DROPPED = Gauge(
     "headwater_broker_dropped",
     "Messages that HiveMQ dropped; an alarm, but for some never acknowledged ones after a kill",
 )
+_FREE = Gauge("headwater_broker_disk_free_megabytes", "Room on the disk of the state folder")
 _OPEN = Gauge("headwater_broker_open", "1 while publishers are let in")
 _log = structlog.get_logger()
 
@@ -34,6 +37,7 @@ class Watch:
         self._bridge = settings.bridge_session
         self._engine = engine
         self._gate = gate
+        self._folder = state_folder()
         self._dropped = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -56,15 +60,16 @@ class Watch:
                 _log.exception("the bridge's session could not be looked at")
 
     def _look(self) -> None:
-        look = self._engine.look(self._bridge)
+        look = replace(self._engine.look(self._bridge), free_mb=free_mb(self._folder))
         changed = self._gate.update(look, time.monotonic_ns() // 1_000_000)
         closed = self._gate.closed
         _QUEUED.set(look.queued)
+        _FREE.set(look.free_mb)
         _OPEN.set(closed is None)
         self._look_for_drops()
         if changed:
             text = "publishers are let in" if closed is None else "publishers are refused"
-            _log.warning(text, why=closed and closed.name, queued=look.queued)
+            _log.warning(text, why=closed and closed.name, queued=look.queued, free_mb=look.free_mb)
         if closed is not None:
             self._engine.send_all_away(self._bridge, "QUOTA_EXCEEDED", closed.value)
 

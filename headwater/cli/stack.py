@@ -66,6 +66,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for scripts, wi
         console.print(
             f"resident: {total / 2**20:,.0f} MiB   page: {state.url('api')}/?key=…  (`headwater up` prints it)"
         )
+        disk = checks.disk_check()
+        if not disk.good:
+            console.print(f"[yellow]disk[/yellow]: {escape(disk.said)}")
         for service in services:
             if service.why:
                 console.print(f"[yellow]{service.name}[/yellow]: {escape(service.why)}")

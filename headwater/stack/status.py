@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from headwater.model.disk import free_mb
+from headwater.model.settings import Settings
 from headwater.stack import catalog, probes
 from headwater.stack.cluster import Cluster, Job
 from headwater.stack.program import Probe, Program, why_not_ready
@@ -134,6 +136,7 @@ def whole(state: State) -> dict[str, Any]:
         "access_key": state.secrets["access_key"],
         "services": [service.public() for service in services(state)],
         "jobs": running_jobs(state),
+        "disk": {"free_mb": free_mb(state.folder), "mark_mb": Settings().low_disk_mb},
     }
 
 

@@ -1,12 +1,12 @@
 from headwater.broker.gate import Closed, Gate, Look
 
 
-def look(queued: int = 0, connected: bool = True, subscribed: bool = True) -> Look:
-    return Look(subscribed, connected, queued)
+def look(queued: int = 0, connected: bool = True, subscribed: bool = True, free_mb: int = 9_999) -> Look:
+    return Look(subscribed, connected, queued, free_mb)
 
 
 def opened() -> Gate:
-    gate = Gate(limit=100, away_ms=1_000)
+    gate = Gate(limit=100, away_ms=1_000, low_disk_mb=400)
     gate.update(look(), 0)
     assert gate.closed is None
     return gate
@@ -62,3 +62,18 @@ def test_short_absences_do_not_add_up():
     for now in range(0, 10_000, 900):
         gate.update(look(connected=(now % 1_800 == 0)), now)
         assert gate.closed is None
+
+
+def test_a_disk_that_is_nearly_full_closes_it_and_a_quarter_more_room_opens_it():
+    gate = opened()
+    gate.update(look(free_mb=400), 10)
+    assert gate.closed is None
+    assert gate.update(look(free_mb=399), 20)
+    assert gate.closed is Closed.DISK
+    for free_mb in (400, 499):
+        gate.update(look(free_mb=free_mb), 30)
+        assert gate.closed is Closed.DISK
+    assert gate.update(look(free_mb=500), 40)
+    assert gate.closed is None
+    gate.update(look(free_mb=499), 50)
+    assert gate.closed is None

@@ -45,6 +45,9 @@ export function StatusBar() {
       <Stat label="Repairs" tone={repaired ? "warn" : undefined} detail={<RepairDetail repairs={repairs} />}>
         {status?.repairs ? <Value text={formatCompact(repaired)} /> : <Value />}
       </Stat>
+      <Stat label="Disk" tone={status?.disk?.low ? "warn" : undefined} detail={<DiskDetail />}>
+        {status?.disk ? <Value text={gigabytes(status.disk.free_mb)} unit="GB free" /> : <Value />}
+      </Stat>
       <Stat label="Log time">
         <Value text={store.logTime ? clockTime(store.logTime) : undefined} />
       </Stat>
@@ -281,6 +284,22 @@ function RepairDetail({ repairs }: { repairs: [string, number][] }) {
         When a minute has closed, its rows are compared with the raw readings, and what differs is published
         anew.{" "}
         {audited ? `The newest one compared is that of ${clockTime(audited)}.` : "None was compared yet."}
+      </p>
+    </>
+  );
+}
+
+const gigabytes = (mb: number) => (mb / 1000).toFixed(mb < 10_000 ? 1 : 0);
+
+function DiskDetail() {
+  const disk = useUi((ui) => ui.status?.disk);
+  return (
+    <>
+      <h3>{disk?.low ? "The disk is nearly full: devices are refused" : "Room on the server's disk"}</h3>
+      {disk?.low && <p>Nothing that was acknowledged is lost. Make room, or keep less (HEADWATER_KEEP_…).</p>}
+      <p className="fine">
+        Below {disk ? gigabytes(disk.mark_mb) : "–"} GB the doors refuse, before anything breaks; they take
+        again when a quarter more is free.
       </p>
     </>
   );

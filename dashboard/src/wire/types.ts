@@ -83,6 +83,8 @@ export interface StatusFrame {
   repairs?: Record<string, number> | null;
   /** Start of the newest minute that was audited. */
   audited?: number | null;
+  /** Room on the server's disk; while it is low, devices are refused. */
+  disk?: { free_mb: number; mark_mb: number; low: boolean };
   devices: number;
   log_time: number | null;
   /** Where devices connect, as the server itself reaches it. */
