@@ -47,6 +47,17 @@ class Log:
         ]
         return f"case {' '.join(cases)} else {least} end" if cases else str(least)
 
+    def first_pane(self, ahead_ms: int) -> int:
+        """The first pane of which a job that starts at `from_ms` sees everything, if it is not too late for it.
+
+        Earlier ones were closed before: their rows are whole. Of a part of their packs the job would make rows that may
+        be of the same version (the rest came twice) and hold other values, as it takes a later copy for the first.
+        """
+        if self.from_ms is None:
+            return 0
+        least = self.from_ms + ahead_ms
+        return least + -least % PANE_MS
+
     def scan(self) -> str:
         """Where the source starts and stops, as table options."""
         options = {"scan.startup.mode": "earliest-offset"}
@@ -87,6 +98,7 @@ def values(settings: JobSettings, log: Log) -> dict[str, Any]:
         "generation": log.generation(settings.generation),
         "late_after": PANE_MS + settings.horizon_ms,
         "newest_pane": NEWEST_PANE,
+        "first_pane": log.first_pane(settings.ahead_ms),
         "sum": " + ".join(f"coalesce(w[{i}], 0e0)" for i in terms),
         "sum_sq": " + ".join(f"coalesce(w[{i}] * w[{i}], 0e0)" for i in terms),
         "masked": ",\n            ".join(

@@ -1,5 +1,6 @@
 -- Packs that still belong to this job: sound, of numbers, and appended before their pane was closed. Late is decided
--- by the end of the pane, never by the reading, or a pane could refuse one pack and take a later one.
+-- by the end of the pane, never by the reading, or a pane could refuse one pack and take a later one. A job that was
+-- rewound passes over panes of which it does not see everything.
 -- `arrival` orders packs as they come; its value reaches no result.
 create temporary view on_time as
 select
@@ -17,3 +18,4 @@ from packs
 where flaw is null
     and cardinality(metrics) > 0
     and log_time <= pane + ${late_after}
+    and pane >= ${first_pane}
