@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.cli import audit, chaos, devices, jobs, log, stack
+from headwater.cli import audit, chaos, devices, jobs, log, replay, stack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app.command()(stack.doctor)
 app.command()(stack.logs)
 app.command()(chaos.chaos)
 app.command()(audit.audit)
+app.command()(replay.replay)
 app.add_typer(devices.app, name="devices")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(log.app, name="log")

@@ -166,7 +166,13 @@ def make_topic(bootstrap: str, name: str, like: Topic, partitions: int) -> None:
     Raises `StackError` if the topic is there and is another kind of topic, or holds records already.
     """
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
-    config = {**like.config(), "message.timestamp.type": Stamp.PRODUCER.value, "retention.ms": "-1"}
+    config = {
+        "cleanup.policy": "delete",
+        "message.timestamp.type": Stamp.PRODUCER.value,
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "max.message.bytes": str(like.max_bytes),
+    }
     try:
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(ASK_S)
     except KafkaException as error:
@@ -176,6 +182,17 @@ def make_topic(bootstrap: str, name: str, like: Topic, partitions: int) -> None:
                 "choose another prefix with --into, or delete the topic.",
             ) from error
         raise StackError(f"The topic {name} could not be made: {error}.", "see `headwater logs kafka`.") from error
+
+
+def drop_topics(bootstrap: str, names: list[str]) -> None:
+    """Deletes topics; those that are not there are no error. Raises `StackError` if Kafka does not do it."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+    for name, future in admin.delete_topics(names).items():
+        try:
+            future.result(ASK_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise StackError(f"The topic {name} could not be deleted: {error}.", "delete it by hand.") from error
 
 
 def append(bootstrap: str, topic: str, entries: Iterable[Entry]) -> int:
