@@ -12,10 +12,10 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from headwater.model.stores import RAW_EDGE, READINGS
-from headwater.model.topics import DAY_MS
 from headwater.raw.client import edge
 
 _EVERY_S = 3_600
+_DAY_MS = 86_400_000
 
 
 class Retention:
@@ -35,14 +35,14 @@ class Retention:
     def move(self, client: Client, now_ms: int) -> list[int]:
         """The same at once, as of `now_ms` (epoch ms). Returns the days (since 1970) that were dropped."""
         held = edge(client)
-        wanted = max(held, (now_ms // DAY_MS - self._days) * DAY_MS)
+        wanted = max(held, (now_ms // _DAY_MS - self._days) * _DAY_MS)
         if wanted > held:
             client.insert(RAW_EDGE, [[wanted, now_ms]], column_names=["before_ms", "written_ms"])
         found = client.query(
             "select distinct toInt64(partition) as day from system.parts"
             " where active and database = currentDatabase() and table = {table:String}"
             " and toInt64(partition) < {first:Int64} order by day",
-            {"table": READINGS, "first": wanted // DAY_MS},
+            {"table": READINGS, "first": wanted // _DAY_MS},
         )
         days = [int(row[0]) for row in found.result_rows]
         for day in days:
