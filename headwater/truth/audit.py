@@ -273,8 +273,10 @@ class Audit:
 
     def _is_behind(self, topic: str, true_ms: int) -> bool:
         """Whether the log has records that are much newer than what the stores have."""
+        # The ends first: what is appended meanwhile must not look like something that the stores lack.
+        ends = self.reader.ends(topic)
         newer = self.reader.at(topic, true_ms + BEHIND_MS)
-        return any(newer[one] < high for one, (_, high) in self.reader.ends(topic).items())
+        return any(newer[one] < high for one, (_, high) in ends.items())
 
 
 def _pane(key: tuple[str, str, str, int]) -> Pane:
