@@ -179,6 +179,18 @@ class StatusDisk(BaseModel):
     low: bool = Field(description="true while devices are refused for that")
 
 
+class StatusBalance(BaseModel):
+    """What the newest `headwater audit` found; times in UTC epoch ms."""
+
+    state: str = Field(description="balanced, gap, or waiting (a store was behind)")
+    finished: int
+    from_ms: int = Field(description="log time from which records were audited")
+    to_ms: int = Field(description="log time up to which, not included")
+    readings: int = Field(description="numbers in the audited part of the log, duplicates included")
+    duplicates: int
+    gaps: int
+
+
 class StatusAnswer(BaseModel):
     """How fast, how late, how far behind, how much was refused."""
 
@@ -192,6 +204,15 @@ class StatusAnswer(BaseModel):
         dead_letters={"bad-json": 2},
         repairs={"missing": 0, "fewer": 0, "more": 0, "changed": 0, "unfounded": 0},
         audited=1795601040000,
+        balance={
+            "state": "balanced",
+            "finished": 1795601233000,
+            "from_ms": 1795597610000,
+            "to_ms": 1795601210000,
+            "readings": 2894400,
+            "duplicates": 1200,
+            "gaps": 0,
+        },
         disk={"free_mb": 14200, "mark_mb": 1000, "low": False},
         devices=201,
         clients=2,
@@ -210,6 +231,7 @@ class StatusAnswer(BaseModel):
         description="rows that differed from the raw readings when their minute was audited, by cause; all 0 in a "
         "healthy run; null while not known"
     )
+    balance: StatusBalance | None = Field(description="the newest `headwater audit`; null if there was none")
     audited: int | None = Field(description="start of the newest minute of event time that was audited")
     disk: StatusDisk
     devices: int = Field(description="devices heard of within the last minute")

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from api.state.cursor import Positions
 from headwater.model.errors import BadRequest, StackError
-from headwater.model.stores import AUDIT_CAUSES, DEVICES, LOG_TIMES, PANE_AUDIT, SINK_OFFSETS, Level
+from headwater.model.stores import AUDIT_CAUSES, AUDIT_RESULT, DEVICES, LOG_TIMES, PANE_AUDIT, SINK_OFFSETS, Level
 
 SINK = "sink-postgres"
 """The name under which the sink keeps its offsets."""
@@ -84,6 +84,14 @@ where sink = %(sink)s
   and topic = %(topic)s
 """
 
+_BALANCE = """
+select
+  state, (extract(epoch from finished) * 1000)::bigint, from_ms, to_ms, readings, duplicates, gaps
+from {results}
+order by finished desc
+limit 1
+"""
+
 COLUMNS = ("t", "count", "sum", "min", "max", "mean", "std", "last")
 
 
@@ -94,6 +102,19 @@ class Registered:
     device: str
     kind: str | None
     created: int | None
+
+
+@dataclass(frozen=True)
+class Balance:
+    """An audit of the log against the stores: balanced, gap or waiting. Times in UTC epoch ms; `to_ms` not included."""
+
+    state: str
+    finished: int
+    from_ms: int
+    to_ms: int
+    readings: int
+    duplicates: int
+    gaps: int
 
 
 @dataclass(frozen=True)
@@ -196,6 +217,11 @@ class Postgres:
         rows = await self._rows(f"select {sums}, {newest} from {{audits}}", {"audits": PANE_AUDIT}, {})  # noqa: S608
         *counts, audited = rows[0]
         return dict(zip(AUDIT_CAUSES, counts, strict=True)), audited
+
+    async def balance(self) -> Balance | None:
+        """What the newest `headwater audit` found; None if there was none."""
+        rows = await self._rows(_BALANCE, {"results": AUDIT_RESULT}, {})
+        return Balance(*rows[0]) if rows else None
 
     async def ping(self) -> None:
         """Returns if the database answers."""

@@ -9,7 +9,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TypedDict
+from dataclasses import asdict
+from typing import Any, TypedDict
 
 import orjson
 import structlog
@@ -63,6 +64,7 @@ class Status(TypedDict):
     dead_letters: dict[str, int]
     repairs: dict[str, int] | None
     audited: int | None
+    balance: dict[str, Any] | None
     disk: Disk
     devices: int
     clients: int
@@ -134,6 +136,7 @@ class StatusBoard:
         self._raw_lag: int | None = None
         self._repairs: dict[str, int] | None = None
         self._audited: int | None = None
+        self._balance: dict[str, Any] | None = None
         self.clients = 0
         self.serial = 0
         self.current = self._status(_now())
@@ -178,6 +181,7 @@ class StatusBoard:
             "dead_letters": self._dead_letters.counts(),
             "repairs": self._repairs,
             "audited": self._audited,
+            "balance": self._balance,
             "disk": self._disk(),
             "devices": live.active(now - ACTIVE_MS),
             "clients": self.clients,
@@ -209,6 +213,8 @@ class StatusBoard:
             try:
                 self._sink_lag = self._lag.behind(await self._postgres.positions(PROCESSED.name))
                 self._repairs, self._audited = await self._postgres.audits()
+                balance = await self._postgres.balance()
+                self._balance = asdict(balance) if balance else None
             except HeadwaterError as error:
                 self._sink_lag = None
                 log.debug("cannot read the sink's place", error=str(error))

@@ -154,7 +154,7 @@ class Door:
         if not records:
             pending.resolve()
         for index, (kafka_topic, value) in enumerate(records):
-            headers = [(HEADER, mark(message, index, count))] if message else None
+            headers: list[tuple[str, Any]] | None = [(HEADER, mark(message, index, count))] if message else None
             try:
                 self._producer.produce(kafka_topic, value, key, on_delivery=pending.report, headers=headers)
             except (BufferError, KafkaException) as error:

@@ -19,6 +19,7 @@ from headwater.cli.show import console, told
 from headwater.cli.when import moment, shown
 from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
+from headwater.model.stores import AUDIT_RESULT
 from headwater.raw import client as raw
 from headwater.truth.audit import Audit, Report, Wanted
 from headwater.truth.gaps import Gap
@@ -71,7 +72,7 @@ def outages() -> Iterator[None]:
 def keep(connection: psycopg.Connection[Any], report: Report) -> None:
     """Stores what was found, for the page; results older than a month go."""
     connection.execute(
-        "insert into audit_result (state, from_ms, to_ms, records, readings, duplicates, gaps, said)"
+        f"insert into {AUDIT_RESULT} (state, from_ms, to_ms, records, readings, duplicates, gaps, said)"  # noqa: S608
         " values (%s, %s, %s, %s, %s, %s, %s, %s)",
         (
             report.state,
@@ -84,7 +85,8 @@ def keep(connection: psycopg.Connection[Any], report: Report) -> None:
             report.said,
         ),
     )
-    connection.execute("delete from audit_result where finished < now() - %s::interval", (_KEPT,))
+    outlived = f"delete from {AUDIT_RESULT} where finished < now() - %s::interval"  # noqa: S608  # a constant
+    connection.execute(outlived, (_KEPT,))
 
 
 def as_dict(report: Report) -> dict[str, Any]:

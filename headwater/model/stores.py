@@ -32,6 +32,8 @@ DEVICES = "device"
 TENANTS = "tenant"
 PANE_AUDIT = "pane_audit"
 """PostgreSQL: the minutes of event time whose panes were compared with the raw store, and what differed by cause."""
+AUDIT_RESULT = "audit_result"
+"""What each `headwater audit` found, newest last."""
 AUDIT_CAUSES = ("missing", "fewer", "more", "changed", "unfounded")
 """Columns of `pane_audit`: why a row differs from its readings."""
 PANE_REPAIRS = "pane_repair"

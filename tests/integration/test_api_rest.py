@@ -203,6 +203,16 @@ def test_status_tells_what_the_audit_has_found(api, stores):
     eventually(lambda: not any(api.json("/v1/status")["repairs"].values()))
 
 
+def test_status_tells_what_the_newest_audit_of_the_log_has_found(api, stores):
+    assert api.json("/v1/status")["balance"] is None
+    columns = "(finished, state, from_ms, to_ms, records, readings, duplicates, gaps, said)"
+    for minute, state, gaps in ((1, "gap", 2), (2, "balanced", 0)):
+        values = f"(to_timestamp({1_790_000_000 + 60 * minute}), '{state}', 5, 9, 3, 30, 4, {gaps}, '')"
+        stores.execute(f"insert into audit_result {columns} values {values}")
+    balance = {"state": "balanced", "finished": 1_790_000_120_000, "from_ms": 5, "to_ms": 9, "readings": 30}
+    eventually(lambda: api.json("/v1/status")["balance"] == {**balance, "duplicates": 4, "gaps": 0})
+
+
 def test_the_log_time_of_status_is_that_of_the_slowest_partition(api, log):
     at = now_ms() + 1_000_000
     log.beats(at)

@@ -25,6 +25,7 @@ export function StatusBar() {
   const refused = dead.reduce((sum, [, n]) => sum + n, 0);
   const repairs = Object.entries(status?.repairs ?? {}).filter(([, n]) => n > 0);
   const repaired = repairs.reduce((sum, [, n]) => sum + n, 0);
+  const gap = status?.balance?.state === "gap";
   return (
     <section className={`status ${line.kind === "disconnected" ? "old" : ""}`} aria-label="State of the line">
       <Stat label="Readings" spark={1}>
@@ -42,7 +43,11 @@ export function StatusBar() {
       <Stat label="Dead letters" tone={refused ? "warn" : undefined} detail={<DeadDetail dead={dead} />}>
         {status ? <Value text={formatCompact(refused)} /> : <Value />}
       </Stat>
-      <Stat label="Repairs" tone={repaired ? "warn" : undefined} detail={<RepairDetail repairs={repairs} />}>
+      <Stat
+        label="Repairs"
+        tone={repaired || gap ? "warn" : undefined}
+        detail={<RepairDetail repairs={repairs} />}
+      >
         {status?.repairs ? <Value text={formatCompact(repaired)} /> : <Value />}
       </Stat>
       <Stat label="Disk" tone={status?.disk?.low ? "warn" : undefined} detail={<DiskDetail />}>
@@ -285,7 +290,23 @@ function RepairDetail({ repairs }: { repairs: [string, number][] }) {
         anew.{" "}
         {audited ? `The newest one compared is that of ${clockTime(audited)}.` : "None was compared yet."}
       </p>
+      <BalanceLine />
     </>
+  );
+}
+
+/** What `headwater audit` said last. */
+function BalanceLine() {
+  const balance = useUi((ui) => ui.status?.balance);
+  if (!balance) return null;
+  const minutes = Math.max(0, Math.round((clock.now() - balance.finished) / 60_000));
+  const verdict = { balanced: "balanced", gap: `${balance.gaps} gaps`, waiting: "a store was behind" }[
+    balance.state
+  ];
+  return (
+    <p className={balance.state === "gap" ? undefined : "fine"}>
+      headwater audit: {verdict}, {minutes} min ago, {formatCount(balance.readings)} readings of the log.
+    </p>
   );
 }
 

@@ -83,6 +83,13 @@ export interface StatusFrame {
   repairs?: Record<string, number> | null;
   /** Start of the newest minute that was audited. */
   audited?: number | null;
+  /** What the newest `headwater audit` found; null if there was none. */
+  balance?: {
+    state: "balanced" | "gap" | "waiting";
+    finished: number;
+    gaps: number;
+    readings: number;
+  } | null;
   /** Room on the server's disk; while it is low, devices are refused. */
   disk?: { free_mb: number; mark_mb: number; low: boolean };
   devices: number;
