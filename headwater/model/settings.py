@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address that our own servers listen on")
     log_format: str = Field("json", description="json or console")
     low_disk_mb: int = Field(
-        1_000,
+        600,
         ge=0,
         description="room on the disk of the state folder (MB) below which doors refuse; they take again when a "
         "quarter more is free",
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 class LogSettings(Settings):
     """How much of the log is kept: what is past either limit goes, read or not."""
 
-    keep_raw_log_mb: int = Field(2_000, ge=32, description="most MB of `raw-sensor-data`, all partitions together")
+    keep_raw_log_mb: int = Field(1_500, ge=32, description="most MB of `raw-sensor-data`, all partitions together")
     keep_raw_log_hours: int = Field(168, ge=1, description="most hours of `raw-sensor-data`")
     keep_processed_log_mb: int = Field(800, ge=32, description="most MB of `processed-data`")
     keep_processed_log_hours: int = Field(48, ge=1, description="most hours of `processed-data`")
@@ -163,7 +163,7 @@ class SinkSettings(Settings):
     keep_1h_days: int = Field(90, ge=1, description="days that 1 h rows are kept")
     keep_1d_days: int = Field(1_825, ge=1, description="days that 1 d rows are kept")
     keep_raw_days: int = Field(
-        3,
+        2,
         ge=1,
         description="days (of event time) that raw readings are kept in ClickHouse; readings that come later than that "
         "cannot be corrected",

@@ -1,5 +1,5 @@
--- Puts onto the stage what was held back and may be shown now: its epoch ($1 generations each) is that of all partitions ($2).
--- Rows that retention has outlived ($3, epoch ms) have no place any more.
+-- Puts onto the stage what was held back and may be shown now: its epoch ($1 generations each) is that of all
+-- partitions ($2). Rows that retention has outlived ($3, epoch ms) have no place any more.
 with shown as (
     select coalesce(min(generation), 0) / $1 as epoch
     from shown_generation
