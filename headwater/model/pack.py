@@ -122,8 +122,8 @@ REASONS: dict[str, str] = {
     "too-long": "a text has more characters than HEADWATER_MAX_TEXT",
     "bad-name": "a metric's name is empty, too long or holds control characters",
     "bad-record": "a record on raw-sensor-data breaks the form of a pack (written past the doors)",
-    "past-retention": "a late reading belongs to a pane of which HEADWATER_KEEP_RAW_DAYS has removed readings: its row can "
-    "no longer be recomputed, and the stored row stays as it is",
+    "past-retention": "a late reading belongs to a pane of which HEADWATER_KEEP_RAW_DAYS has removed readings: its row "
+    "can no longer be recomputed, and the stored row stays as it is",
     "not-in-log": "a correction names a position that neither the log nor the raw store has (the topic was made anew)",
 }
 """Every reason a dead letter may carry, and what it means. `docs/guarantees.md` lists them; a test compares."""

@@ -14,6 +14,7 @@ from headwater.model.codec import decode
 from headwater.model.errors import BadRecord
 from headwater.model.message import Part, part_of
 from headwater.model.pack import DeadLetter, Pack
+from headwater.model.topics import DEAD_LETTER
 from headwater.truth.balance import Scope, minute_of
 from headwater.truth.gaps import MOST_OFFSETS, Gap
 from headwater.truth.span import Entry
@@ -141,7 +142,7 @@ class Letters:
                 continue
             found.append(
                 Gap(
-                    store="dead-letter",
+                    store=DEAD_LETTER.name,
                     tenant=pack.tenant,
                     device=pack.device,
                     expected=1,
