@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from headwater.model.generation import marker
 from headwater.model.pack import PULSE_TENANT
 from tests.integration.sinks import T0, PostgresStore, Store, ValkeyStore, fresh_database, opened, panes, row
 
@@ -194,3 +195,44 @@ def test_beats_are_log_time_and_no_rows(store: Store, tenant: str):
         assert store.query("select * from log_time") == [("raw-sensor-data", 901, T0 + 900)]
     else:
         assert store.client.hget("log-time", "901") == str(T0 + 900).encode()
+
+
+def test_rows_of_a_rebuild_wait_until_every_partition_has_its_marker(store: Store, tenant: str):
+    generation = next_epoch(store)
+
+    def rebuilt(pane: int, count: int):
+        return row(tenant, "d", pane=pane, count=count, generation=generation, last=float(count))
+
+    def held() -> tuple[int, float]:
+        return store.rows(tenant)["d", "t", T0][1:]
+
+    with opened(store) as sink:
+        sink.write([row(tenant, "d", count=5, last=5.0), rebuilt(T0, 1), rebuilt(T0, 2)], {0: 3})
+        sink.flush()
+        assert held() == (5, 5.0)
+        sink.write([marker(partition, generation, T0) for partition in range(3)], {0: 4})
+        sink.flush()
+        assert held() == (5, 5.0)
+        assert sink.holds_rows_back() == isinstance(store, ValkeyStore)
+        sink.write([rebuilt(T0, 3), marker(3, generation, T0)], {0: 6})
+        sink.flush()
+        assert held() == (3, 3.0)
+        assert not sink.holds_rows_back()
+        sink.write([rebuilt(T0, 4)], {0: 7})
+        sink.flush()
+        assert held() == (4, 4.0)
+
+
+def test_of_a_pane_that_no_older_row_stands_for_a_rebuild_shows_its_rows_at_once(store: Store, tenant: str):
+    generation = next_epoch(store)
+    with opened(store) as sink:
+        sink.write([row(tenant, "d", count=5), row(tenant, "d", pane=T0 + 10_000, generation=generation)], {0: 2})
+        sink.flush()
+        assert store.rows(tenant)["d", "t", T0 + 10_000][:2] == (generation, 1)
+
+
+def next_epoch(store: Store) -> int:
+    """A generation that nothing in the store is shown up to: the tests of this module share one."""
+    if isinstance(store, ValkeyStore):
+        return 1_000
+    return store.query("select coalesce(max(generation), 0) + 1000 from shown_generation")[0][0]
