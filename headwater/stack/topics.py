@@ -33,7 +33,7 @@ def create_all(settings: Settings) -> list[str]:
             topic.name,
             partitions(topic, settings),
             replication_factor=_replicas(admin),
-            config=_config(topic, settings),
+            config=configuration(topic, settings),
         )
         for topic in new
     ]
@@ -58,7 +58,8 @@ def partitions(topic: Topic, settings: Settings) -> int:
     return topic.partitions or settings.partitions
 
 
-def _config(topic: Topic, settings: Settings) -> dict[str, str]:
+def configuration(topic: Topic, settings: Settings) -> dict[str, str]:
+    """How the topic is to be set, with the limits of `LogSettings`."""
     keep, kind = LogSettings(), topic.keep.value
     limits = Limits(getattr(keep, f"keep_{kind}_log_mb"), getattr(keep, f"keep_{kind}_log_hours"))
     return topic.config(limits, partitions(topic, settings))
@@ -83,7 +84,7 @@ def _configure(admin: AdminClient, topics: list[Topic], settings: Settings) -> N
             topic.name,
             incremental_configs=[
                 ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-                for name, value in _config(topic, settings).items()
+                for name, value in configuration(topic, settings).items()
             ],
         )
         for topic in topics

@@ -27,7 +27,9 @@ def test_topics_are_made_as_designed_and_making_them_twice_changes_nothing(kafka
     assert len(present[RAW.name].partitions) == settings.partitions
     resource = ConfigResource(ResourceType.TOPIC, RAW.name)
     found = admin.describe_configs([resource])[resource].result()
-    assert {name: found[name].value for name in RAW.config()} == RAW.config()
+    wanted = topics.configuration(RAW, settings)
+    assert {name: found[name].value for name in wanted} == wanted
+    assert int(wanted["retention.bytes"]) * settings.partitions == 1_500_000_000
 
 
 def test_another_number_of_partitions_is_refused_with_the_number_to_set(kafka):
