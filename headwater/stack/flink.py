@@ -65,7 +65,7 @@ def prepare(state: State) -> None:
     """Makes FLINK_HOME and its conf. Cheap to repeat; a changed jar or conf is taken over."""
     pyflink = _pyflink()
     target = private_folder(private_folder(state.folder / "flink") / "home")
-    for name in ("checkpoints", "savepoints", "rocksdb", "tmp", "log", "pid"):
+    for name in ("checkpoints", "savepoints", "tmp", "log", "pid"):
         private_folder(state.folder / "flink" / name)
     _copy_scripts(pyflink / "bin", target / "bin")
     _links(target / "lib", _library(state))
@@ -142,12 +142,19 @@ def _links(folder: Path, targets: list[Path]) -> None:
 
 
 def _java(state: State, name: str, main: str, *options: str) -> tuple[str, ...]:
-    """The command that Flink's `*-foreground` scripts end in, without the four JVMs that they start to get there."""
+    """The command that Flink's `*-foreground` scripts end in, without the four JVMs that they start to get there.
+
+    Each process works in a folder of its own that is emptied first: what a killed one has left (state in RocksDB,
+    shuffles, shipped files) is read by nobody again.
+    """
+    tmp = str(state.folder / "flink" / "tmp" / name)
     conf, lib = home(state) / "conf", home(state) / "lib"
     opened = [line.strip() for line in _text("config.yaml").splitlines() if line.strip().startswith("--add-")]
     names = [target.name for target in _library(state)]
     return (
+        *("/bin/sh", "-c", 'rm -rf "$0" && mkdir -p "$0" && cd "$0" && exec "$@"', tmp),
         str(places.java()),
+        f"-Djava.io.tmpdir={tmp}",
         *options,
         *opened,
         "-XX:+ExitOnOutOfMemoryError",
@@ -159,6 +166,8 @@ def _java(state: State, name: str, main: str, *options: str) -> tuple[str, ...]:
         main,
         "--configDir",
         str(conf),
+        f"-Dio.tmp.dirs={tmp}",
+        f"-Dweb.tmpdir={tmp}",
     )
 
 

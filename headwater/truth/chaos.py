@@ -195,7 +195,7 @@ class Trial:
         self._load = NumberedLoad(settings.mqtt, tenant, self._tokens(shape.devices), shape)
         self._ledger = Ledger(self._load)
         self._balance = "no audit"
-        self._old_ms = time.time_ns() // 1_000_000 - 26 * HOUR_MS
+        self._old_ms = time.time_ns() // 1_000_000 - 20 * HOUR_MS
 
     def _tokens(self, devices: int) -> dict[str, str]:
         tokens = {f"load-{self.plan.seed}-{number:04d}": registry.new_token() for number in range(devices)}

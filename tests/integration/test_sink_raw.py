@@ -9,11 +9,12 @@ import pytest
 from connectors.sinks.clickhouse import ClickHouseSink, Records
 from headwater.model import codec
 from headwater.model.pack import PANE_MS, PULSE_TENANT
-from headwater.model.topics import DAY_MS
 from headwater.raw.client import Position, connect_to, edge, newest_log, positions
 from headwater.truth.logs import LogShape, random_log
 from tests.integration.raw_sinks import RawStore, folded, fresh_store, opened, pack, records
 from tests.integration.sinks import T0
+
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
