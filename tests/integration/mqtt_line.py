@@ -59,6 +59,7 @@ class Line:
     broker_metrics: int = field(default_factory=free_port)
     bridge_metrics: int = field(default_factory=free_port)
     running: dict[str, subprocess.Popen] = field(default_factory=dict)
+    bridge: str = "connectors.doors.mqtt"
     tenant: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:8]}")
 
     def prepare(self) -> None:
@@ -69,7 +70,7 @@ class Line:
         create_all(Settings(kafka=self.kafka))
 
     def start(self, name: str) -> None:
-        module = {"broker": "headwater.broker", "bridge": "connectors.doors.mqtt"}[name]
+        module = {"broker": "headwater.broker", "bridge": self.bridge}[name]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", module], env=self.environment(), stdout=log, stderr=subprocess.STDOUT
