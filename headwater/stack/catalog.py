@@ -93,7 +93,7 @@ def workers(state: State) -> list[Program]:
             "jobs",
             "headwater.workers.jobkeeper",
             f"keeps the job {JOB} running",
-            ("topics", "jobmanager", "taskmanager", "code"),
+            ("topics", "jobmanager", "code"),
             Cluster(state.url("flink")).probe(JOB),
         ),
         worker(
