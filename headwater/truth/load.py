@@ -68,7 +68,7 @@ class LoadDevice:
     def connect(self, url: str) -> None:
         """Connects in the background and goes on trying; a session keeps unacknowledged messages over reconnects."""
         parts = urlsplit(url)
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=self.name, protocol=mqtt.MQTTv5)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{self.tenant}-{self.name}", protocol=mqtt.MQTTv5)
         client.username_pw_set(f"{self.tenant}/{self.name}", self.token)
         client.reconnect_delay_set(min_delay=1, max_delay=2)
         client.max_queued_messages_set(0)
