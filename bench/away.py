@@ -18,12 +18,11 @@ import time
 
 import psycopg
 
-from headwater import registry
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import Settings
 from headwater.model.stores import LEVEL, LOG_TIMES
 from headwater.truth import stored
-from headwater.truth.load import LoadDevice, Shape
+from headwater.truth.load import LoadDevice, Shape, register
 from headwater.truth.reference import Expected, Key, fold_readings
 
 HOUR_MS = 3_600_000
@@ -71,11 +70,7 @@ def run(devices: int, hours: float, tenant: str) -> dict[str, object]:
     """The whole trial; see the module's docstring."""
     settings = Settings()
     url = settings.postgres.get_secret_value()
-    tokens = {f"site-{number:03d}": registry.new_token() for number in range(devices)}
-    with psycopg.connect(url) as connection:
-        registry.add_tenant(connection, tenant)
-        for name, token in tokens.items():
-            registry.add_device(connection, tenant, name, token)
+    tokens = register(url, tenant, (f"site-{number:03d}" for number in range(devices)))
     shape = Shape(devices=devices, metrics=3, pack=PACK, every_ms=PACK)
     site = [LoadDevice(tenant, name, token, shape) for name, token in tokens.items()]
     for device in site:

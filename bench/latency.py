@@ -17,25 +17,13 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-import psycopg
 import websockets
 
-from headwater import registry
 from headwater.model.settings import ApiSettings, Settings
-from headwater.truth.load import LoadDevice, Message, NumberedLoad, Shape
+from headwater.truth.load import LoadDevice, Message, NumberedLoad, Shape, register
 
 TENANT = "latency"
 PROBES = 20
-
-
-def tokens_for(url: str, names: list[str]) -> dict[str, str]:
-    """Registers the devices anew and returns their tokens."""
-    tokens = {name: registry.new_token() for name in names}
-    with psycopg.connect(url) as connection:
-        registry.add_tenant(connection, TENANT)
-        for name, token in tokens.items():
-            registry.add_device(connection, TENANT, name, token)
-    return tokens
 
 
 @dataclass
@@ -97,7 +85,7 @@ def main() -> None:
     shape = Shape(devices=devices, metrics=10, pack=10, every_ms=1_000)
     names = [f"load-{i:04d}" for i in range(devices)]
     probe_names = [f"probe-{i:02d}" for i in range(PROBES)]
-    tokens = tokens_for(settings.postgres.get_secret_value(), names + probe_names)
+    tokens = register(settings.postgres.get_secret_value(), TENANT, names + probe_names)
     time.sleep(2)
     load = NumberedLoad(settings.mqtt, TENANT, {name: tokens[name] for name in names}, shape)
     load.start()

@@ -18,7 +18,6 @@ from typing import Any
 
 import psycopg
 
-from headwater import registry
 from headwater.model.errors import NotFound, StackError
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings, Settings
@@ -29,7 +28,7 @@ from headwater.stack.state import State
 from headwater.stack.supervise import Supervisor
 from headwater.truth import stored
 from headwater.truth.audit import Audit, Wanted
-from headwater.truth.load import LoadDevice, NumberedLoad, Shape
+from headwater.truth.load import LoadDevice, NumberedLoad, Shape, register
 from headwater.truth.reference import Expected, Key, Series
 from headwater.truth.span import Reader
 from headwater.truth.stores import RawRows, Rows
@@ -192,18 +191,11 @@ class Trial:
         self._valkey = settings.valkey.get_secret_value()
         self._random = random.Random(plan.seed)
         self._victims = Victims(state, plan.targets)
-        self._load = NumberedLoad(settings.mqtt, tenant, self._tokens(shape.devices), shape)
+        tokens = register(self._url, tenant, (f"load-{plan.seed}-{number:04d}" for number in range(shape.devices)))
+        self._load = NumberedLoad(settings.mqtt, tenant, tokens, shape)
         self._ledger = Ledger(self._load)
         self._balance = "no audit"
         self._old_ms = time.time_ns() // 1_000_000 - 20 * HOUR_MS
-
-    def _tokens(self, devices: int) -> dict[str, str]:
-        tokens = {f"load-{self.plan.seed}-{number:04d}": registry.new_token() for number in range(devices)}
-        with psycopg.connect(self._url) as connection:
-            registry.add_tenant(connection, self.tenant)
-            for name, token in tokens.items():
-                registry.add_device(connection, self.tenant, name, token)
-        return tokens
 
     def run(self, control: bool = False) -> Outcome:
         """All rounds, then every row once more. With `control` a stored row is taken away first: it must be found."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 import paho.mqtt.client as mqtt
+import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from headwater import registry
 
 SESSION_S = 3_600
 
@@ -130,6 +133,16 @@ class LoadDevice:
             for metric, values in message.metrics.items():
                 for ts, value in zip(message.ts, values, strict=True):
                     yield self.tenant, self.name, metric, ts, value
+
+
+def register(url: str, tenant: str, names: Iterable[str]) -> dict[str, str]:
+    """Makes the devices known in PostgreSQL (`url`), known ones anew; returns the new token of each by its name."""
+    tokens = {name: registry.new_token() for name in names}
+    with psycopg.connect(url) as connection:
+        registry.add_tenant(connection, tenant)
+        for name, token in tokens.items():
+            registry.add_device(connection, tenant, name, token)
+    return tokens
 
 
 class NumberedLoad:

@@ -12,6 +12,7 @@ MOST_SPANS = 2_000
 """Most spans of a read: the text of the query stays below what ClickHouse takes (256 KiB)."""
 
 _SPAN_BYTES = 100_000
+_DAY_MS = 86_400_000
 
 
 @dataclass
@@ -102,9 +103,6 @@ class Waiting:
             (pane // _DAY_MS, tenant, device) for (tenant, device), panes in self._devices.items() for pane in panes
         }
         return sorted(found)
-
-
-_DAY_MS = 86_400_000
 
 
 def _extend(spans: list[PaneSpan], tenant: str, device: str, pane: int) -> int:
