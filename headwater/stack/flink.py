@@ -27,6 +27,8 @@ MEMORY_MB = {
     "tm_task_heap": 480,
     "tm_network": 96,
     "tm_metaspace": 192,
+    "tm_rocksdb": 448,
+    "tm_overhead": 128 + 448,
 }
 """Sizes that both Flink's configuration and the JVM's options state."""
 
@@ -216,7 +218,7 @@ def taskmanager(state: State) -> Program:
         probe=probes.flink_taskmanager(state.url("flink")),
         depends=("jars",),
         version=FLINK_VERSION,
-        says="Flink's worker: 4 slots, 1312 MiB at most",
+        says="Flink's worker: 4 slots, 1568 MiB at most",
         stop_wait_s=30,
         settle_s=3,
     )
