@@ -73,7 +73,7 @@ async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
     links: list[Link] = []
     with ThreadPoolExecutor(8, "connect") as executor:
         for number in range(1, settings.fleet_devices + 1):
-            device = SimulatedDevice(number, settings.fleet_seed)
+            device = SimulatedDevice(number, settings.fleet_seed, settings.fleet_metrics)
             user = f"{settings.fleet_tenant}/{device.name}"
             link = Link(user, device_token(secret, device.name), where, executor, tally)
             links.append(link)
