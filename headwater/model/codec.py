@@ -11,19 +11,20 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headwater.model.device import DeviceRecord
 from headwater.model.errors import BadRecord
 from headwater.model.pack import Aggregate, Correction, DeadLetter, Pack
 
 VERSION = 1
 
-_Record = TypeVar("_Record", Pack, Aggregate, DeadLetter, Correction)
+_Record = TypeVar("_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord)
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Pack, Aggregate, DeadLetter, Correction)
+    kind: msgspec.json.Decoder(kind) for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord)
 }
 
 
-def encode(record: Pack | Aggregate | DeadLetter | Correction) -> bytes:
+def encode(record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord) -> bytes:
     """The record as JSON in UTF-8, as it stands on its topic."""
     return _encoder.encode(record)
 
