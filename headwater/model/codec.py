@@ -13,18 +13,19 @@ import msgspec
 
 from headwater.model.device import DeviceRecord
 from headwater.model.errors import BadRecord
+from headwater.model.event import DeviceEvent
 from headwater.model.pack import Aggregate, Correction, DeadLetter, Pack
 
 VERSION = 1
 
-_Record = TypeVar("_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord)
+_Record = TypeVar("_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent)
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord)
+    kind: msgspec.json.Decoder(kind) for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent)
 }
 
 
-def encode(record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord) -> bytes:
+def encode(record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord | DeviceEvent) -> bytes:
     """The record as JSON in UTF-8, as it stands on its topic."""
     return _encoder.encode(record)
 
