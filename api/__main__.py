@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
+from headwater.garbage import collect_rarely
 from headwater.logs import configure
 from headwater.model.errors import HeadwaterError
 from headwater.model.settings import ApiSettings
@@ -48,6 +49,7 @@ def main() -> int:
         log_config=None,
     )
     log.info("serving", address=f"http://{settings.host}:{settings.api_port}")
+    collect_rarely()
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 

@@ -30,6 +30,7 @@ from prometheus_client import start_http_server
 
 from connectors.doors import meters
 from connectors.doors.core import Door, Outcome, described
+from headwater.garbage import collect_rarely
 from headwater.logs import configure
 from headwater.model.codec import VERSION
 from headwater.model.settings import DoorSettings
@@ -236,6 +237,7 @@ def main() -> None:
     door = Door(settings, "mqtt", _die)
     bridge = Bridge(settings, door)
     bridge.start()
+    collect_rarely()
     stopping.wait()
     bridge.stop()
     left = door.close()

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from connectors.sinks.base import Item, Sink
 from connectors.sinks.letters import Letters
 from connectors.sinks.positions import Positions, log_id
+from headwater.garbage import collect_rarely
 from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.errors import BadRecord
@@ -144,4 +145,5 @@ def run(sink: Sink, settings: SinkSettings) -> None:
     """The process of a sink: logs to stdout, SIGTERM and SIGINT flush and end it with 0."""
     configure(settings.log_format)
     stop = stop_event()
+    collect_rarely()
     Runner(sink, settings).run(stop)

@@ -15,6 +15,7 @@ from headwater.broker.engine import Engine, start_jvm
 from headwater.broker.files import Folders
 from headwater.broker.gate import Gate
 from headwater.broker.watch import Watch
+from headwater.garbage import collect_rarely
 from headwater.logs import configure
 from headwater.model.errors import HeadwaterError, StackError
 from headwater.model.settings import BrokerSettings
@@ -43,6 +44,7 @@ def serve(settings: BrokerSettings, stopping: threading.Event) -> None:
     engine.start()
     devices.start()
     watch.start()
+    collect_rarely()
     _log.info("listening", host=settings.host, port=settings.broker_port)
     stopping.wait()
     watch.stop()

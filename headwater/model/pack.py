@@ -43,7 +43,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     received: int = 0
 
 
-class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one series in one pane, as it travels on `processed-data` and lies in the stores.
 
     `pane`, `first_ms`, `last_ms`, `as_of` and `received` are UTC epoch ms. `as_of` is the largest log time folded in.
