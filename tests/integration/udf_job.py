@@ -18,7 +18,7 @@ if __name__ == "__main__":
     tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     register(tables)
     tables.create_temporary_system_function("whence", whence)
-    query = "select temperature_in(v, 'fahrenheit', 'celsius'), whence(v) from (values (cast(212 as double))) as t(v)"
+    query = "select convert_unit(v, 'fahrenheit', 'celsius'), whence(v) from (values (cast(212 as double))) as t(v)"
     with tables.execute_sql(query).collect() as rows:
         for row in rows:
             print(f"converted={row[0]:.1f} whence={row[1]}", flush=True)
