@@ -15,3 +15,6 @@ STATE_BACKENDS = (f"org.apache.flink:flink-statebackend-rocksdb:{FLINK_VERSION}"
 
 FLINK = (*STATE_BACKENDS, *CONNECTORS)
 """All of them."""
+
+GATEWAY = (f"org.apache.flink:flink-sql-gateway:{FLINK_VERSION}",)
+"""The SQL Gateway, which PyFlink's package lacks. What it needs is in Flink's own jars: it belongs into `opt/`."""

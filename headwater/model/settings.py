@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -138,6 +138,14 @@ class JobSettings(Settings):
         A reading may come `ahead_ms` before its pane starts and the next one up to `horizon_ms` after the pane's end.
         """
         return self.ahead_ms + PANE_MS + self.horizon_ms + self.outage_ms
+
+
+class SqlGatewaySettings(Settings):
+    """Analysts' SQL."""
+
+    sql_gateway: Literal["on-demand", "always"] = Field(
+        "on-demand", description="when the SQL Gateway runs: from the first `headwater sql` on, or always"
+    )
 
 
 class PulseSettings(Settings):

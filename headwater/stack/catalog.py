@@ -15,6 +15,7 @@ from headwater.model.topics import CORRECTIONS
 from headwater.stack import (
     clickhouse,
     flink,
+    gateway,
     jars,
     kafka,
     migrate,
@@ -62,7 +63,7 @@ def servers(state: State) -> list[Program]:
     if "clickhouse" not in state.external:
         ours.append(clickhouse.program(state))
     if "flink" not in state.external:
-        ours += [flink.jobmanager(state), flink.taskmanager(state)]
+        ours += [flink.jobmanager(state), flink.taskmanager(state), gateway.program(state)]
     return ours
 
 
@@ -187,5 +188,5 @@ def tasks(state: State, register: Register) -> list[Task]:
 
 
 def steps(state: State, register: Register) -> list[Step]:
-    """All of it, for `plan.run`."""
-    return [*tasks(state, register), *programs(state)]
+    """All of it, for `plan.run`; what runs on demand is left out."""
+    return [*tasks(state, register), *(program for program in programs(state) if not program.on_demand)]

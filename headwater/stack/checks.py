@@ -139,7 +139,10 @@ def running_checks(state: State) -> Iterator[Check]:
     """Every program answers."""
     from headwater.stack.status import services
 
+    on_demand = {program.name for program in catalog.programs(state) if program.on_demand}
     for service in services(state):
+        if service.state == "stopped" and service.name in on_demand:
+            continue
         if service.state not in ("healthy", "external"):
             fix = f"`headwater logs {service.name}`, then `make up`, which starts what does not run."
             yield Check("service", False, f"{service.name} is {service.state}: {service.why or 'see its log'}", fix)

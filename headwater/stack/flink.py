@@ -72,7 +72,7 @@ def prepare(state: State) -> None:
     _copy_scripts(pyflink / "bin", target / "bin")
     _links(target / "lib", _library(state))
     # `flink run -py` wants a real folder here, not a link.
-    _links(target / "opt", list((pyflink / "opt").glob("*.jar")))
+    _links(target / "opt", [*(pyflink / "opt").glob("*.jar"), *_optional(state)])
     _links(target / "plugins", [one for one in (pyflink / "plugins").iterdir() if one.is_dir()])
     conf = private_folder(target / "conf")
     write_private(conf / "config.yaml", rendered(state))
@@ -89,6 +89,11 @@ def _library(state: State) -> list[Path]:
     """What lies in `lib/`: Flink's own jars, the one of Python, and ours (which need not have been fetched yet)."""
     ours = [jars.folder("flink", state.folder) / jar.filename for jar in jars.locked("flink")]
     return [*(_pyflink() / "lib").glob("*.jar"), *(_pyflink() / "opt").glob("flink-python*.jar"), *ours]
+
+
+def _optional(state: State) -> list[Path]:
+    """What lies in `opt/` beside Flink's own: the SQL Gateway, which `sql-client.sh` looks for there."""
+    return [jars.folder("gateway", state.folder) / jar.filename for jar in jars.locked("gateway")]
 
 
 def rendered(state: State) -> str:
@@ -143,16 +148,17 @@ def _links(folder: Path, targets: list[Path]) -> None:
         link(target, folder / name)
 
 
-def _java(state: State, name: str, main: str, *options: str) -> tuple[str, ...]:
+def java(state: State, name: str, main: str, *options: str, optional: bool = False) -> tuple[str, ...]:
     """The command that Flink's `*-foreground` scripts end in, without the four JVMs that they start to get there.
 
     Each process works in a folder of its own that is emptied first: what a killed one has left (state in RocksDB,
-    shuffles, shipped files) is read by nobody again.
+    shuffles, shipped files) is read by nobody again. `optional`: with the jars of `opt/` that are not Flink's own.
     """
     tmp = str(state.folder / "flink" / "tmp" / name)
     conf, lib = home(state) / "conf", home(state) / "lib"
     opened = [line.strip() for line in _text("config.yaml").splitlines() if line.strip().startswith("--add-")]
     names = [target.name for target in _library(state)]
+    beside = [str(home(state) / "opt" / target.name) for target in _optional(state)] if optional else []
     return (
         *("/bin/sh", "-c", 'rm -rf "$0" && mkdir -p "$0" && cd "$0" && exec "$@"', tmp),
         str(places.java()),
@@ -164,10 +170,11 @@ def _java(state: State, name: str, main: str, *options: str) -> tuple[str, ...]:
         f"-Dlog.file={state.folder / 'logs' / name}.log",  # what the web UI shows; the supervisor writes it
         "-cp",
         # flink-dist last, as the scripts have it: it holds copies of some classes.
-        ":".join(str(lib / one) for one in sorted(names, key=lambda one: (one.startswith("flink-dist"), one))),
+        ":".join(
+            [*beside, *(str(lib / one) for one in sorted(names, key=lambda one: (one.startswith("flink-dist"), one)))]
+        ),
         main,
-        "--configDir",
-        str(conf),
+        *(() if optional else ("--configDir", str(conf))),
         f"-Dio.tmp.dirs={tmp}",
         f"-Dweb.tmpdir={tmp}",
     )
@@ -186,7 +193,7 @@ def jobmanager(state: State) -> Program:
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     return Program(
         name="jobmanager",
-        command=_java(state, "jobmanager", main, *options),
+        command=java(state, "jobmanager", main, *options),
         environment=environment(state),
         probe=probes.flink_jobmanager(state.url("flink")),
         depends=("jars",),
@@ -211,7 +218,7 @@ def taskmanager(state: State) -> Program:
     )
     return Program(
         name="taskmanager",
-        command=_java(state, "taskmanager", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *options),
+        command=java(state, "taskmanager", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *options),
         environment=environment(state),
         # Python workers look for modules in their working directory first: it must not be the checkout.
         folder=state.folder / "flink" / "tmp",

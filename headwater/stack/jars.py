@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.jars import FLINK
+from connectors.jars import FLINK, GATEWAY
 from headwater.model.errors import StackError
 from headwater.model.settings import project_folder, state_folder
 from headwater.stack.files import link, private_folder
@@ -23,8 +23,12 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "kafka": ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36"),
     "hivemq": ("com.hivemq:hivemq-community-edition-embedded:2025.5",),
     "flink": FLINK,
+    "gateway": GATEWAY,
 }
 """What is asked for; `make lock` resolves it with all that it needs."""
+
+ALONE = {"gateway"}
+"""Sets whose needs are met by what stands beside them."""
 
 THREADS = 8
 
@@ -169,7 +173,9 @@ def resolve() -> list[Jar]:
     """Every set with all that it needs at run time, resolved anew (for `make lock`). Downloads what is not cached."""
     context, jars = _context(), []
     for name, roots in ROOTS.items():
-        inputs, needed = context.resolver.resolve([context.create_dependency(root) for root in roots])
+        inputs, needed = [context.create_dependency(root) for root in roots], []
+        if name not in ALONE:
+            inputs, needed = context.resolver.resolve(inputs)
         kept = [one.artifact for one in (*inputs, *needed) if one.scope in (None, "compile", "runtime")]
         with ThreadPoolExecutor(THREADS) as pool:
             sums = list(pool.map(lambda artifact: sum_of(Path(artifact.resolve())), kept))

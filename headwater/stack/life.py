@@ -94,6 +94,17 @@ def _bring_up(supervisor: Supervisor, state: State, program: Program) -> str:
     )
 
 
+def ensure(state: State, name: str) -> None:
+    """Starts a program that runs on demand, and returns when it is ready. Raises `StackError` if it cannot be."""
+    [program] = [one for one in catalog.programs(state) if one.name == name]
+    supervisor = Supervisor(state)
+    if not supervisor.alive():
+        raise StackError("The stack is down.", "`make up` starts it.")
+    if name not in supervisor.programs():
+        raise StackError(f"The stack was started before there was a {name}.", "`make up` goes on with the code of now.")
+    _bring_up(supervisor, state, program)
+
+
 def tail(state: State, name: str, characters: int = 400) -> str:
     """The end of a program's log."""
     try:
@@ -129,7 +140,7 @@ def _first_data(state: State, since_ms: int, report: Report) -> list[Failed]:
 
 
 ORDER = (
-    ("fleet", "agent"),
+    ("fleet", "agent", "sql-gateway"),
     ("bridge", "broker", "pulse", "jobs", "api"),
     ("sink-postgres", "sink-valkey", "sink-clickhouse", "taskmanager", "jobmanager"),
     ("kafka", "postgres", "valkey", "clickhouse"),

@@ -18,7 +18,8 @@ class Program:
 
     `depends` names programs and tasks that must be ready first. `port` is a name in the state's ports.
     `environment` is added to that of the supervisor. `user` is set only where root must not run the program.
-    `settle_s` is how long a process must live before the supervisor calls it started.
+    `settle_s` is how long a process must live before the supervisor calls it started. `on_demand`: not started on the
+    way up, but when somebody needs it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Program:
     settle_s: int = 2
     patience_s: int = 180
     user: str = ""
+    on_demand: bool = False
     folder: Path = field(default_factory=project_folder)
 
 

@@ -27,6 +27,7 @@ PREFERRED = {
     "kafka-controller": 9093,
     "flink": 8081,
     "flink-rpc": 6123,
+    "sql-gateway": 8083,
     "postgres": 5433,
     "valkey": 6380,
     "clickhouse": 8123,
