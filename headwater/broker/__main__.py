@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from headwater.broker.access import Access
-from headwater.broker.devices import DeviceTable, Key
+from headwater.broker.devices import DeviceTable, Used
 from headwater.broker.engine import Engine, start_jvm
 from headwater.broker.files import Folders
 from headwater.broker.gate import Gate
@@ -33,9 +33,9 @@ def serve(settings: BrokerSettings, stopping: threading.Event) -> None:
     start_jvm(settings, folders)
     gate = Gate(settings.broker_queue_limit, settings.broker_bridge_away_ms, settings.low_disk_mb)
 
-    def send_away(withdrawn: set[Key]) -> None:
+    def send_away(withdrawn: set[Used]) -> None:
         for client in access.clients_of(withdrawn):
-            engine.send_away(client, "NOT_AUTHORIZED", "the token was revoked or replaced")
+            engine.send_away(client, "NOT_AUTHORIZED", "the token was revoked or has expired")
 
     devices = DeviceTable(settings.postgres.get_secret_value(), folders.devices, send_away)
     access = Access(settings, devices, gate, lambda client: engine.connected(client))

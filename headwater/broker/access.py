@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from headwater.broker.devices import Answer, DeviceTable, Key
+from headwater import registry
+from headwater.broker.devices import Answer, DeviceTable, Used
 from headwater.broker.gate import Closed, Gate
 from headwater.model.settings import BrokerSettings
 
@@ -62,7 +63,7 @@ class Access:
         self._gate = gate
         self._connected = connected
         self._lock = threading.Lock()
-        self._users: OrderedDict[str, str] = OrderedDict()
+        self._users: OrderedDict[str, tuple[str, str]] = OrderedDict()
 
     def judge(self, connect: Connect) -> Verdict:
         """The answer to a CONNECT."""
@@ -85,11 +86,11 @@ class Access:
         below = f"v1/{tenant}/{device}"
         return Verdict(Code.SUCCESS, "", [f"{below}/#"], [f"{below}/errors", f"{below}/commands"])
 
-    def clients_of(self, withdrawn: set[Key]) -> list[str]:
-        """The client ids that these devices came with."""
-        users = {f"{tenant}/{device}" for tenant, device in withdrawn}
+    def clients_of(self, withdrawn: set[Used]) -> list[str]:
+        """The client ids that came with these tokens last."""
+        used = {(f"{tenant}/{device}", digest) for tenant, device, digest in withdrawn}
         with self._lock:
-            return [client for client, user in self._users.items() if user in users]
+            return [client for client, came_with in self._users.items() if came_with in used]
 
     def _judge_bridge(self, connect: Connect) -> Verdict:
         secret = self._settings.bridge_password.get_secret_value()
@@ -100,11 +101,11 @@ class Access:
     def _own(self, connect: Connect) -> bool:
         """True if the client id is free or this user's; it is this user's from now on."""
         client = connect.client_id
-        owner = self._users.get(client)
+        owner, _ = self._users.get(client, (None, ""))
         if owner not in (None, connect.user) and (not connect.clean_start or self._connected(client)):
             return False
         with self._lock:
-            self._users[client] = connect.user
+            self._users[client] = (connect.user, registry.token_sha256(connect.password))
             self._users.move_to_end(client)
             if len(self._users) > CLIENTS_REMEMBERED:
                 self._users.popitem(last=False)

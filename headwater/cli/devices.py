@@ -119,8 +119,9 @@ def list_(
 ) -> None:
     """Show the registered devices."""
     sql = (
-        "select tenant, device, kind, created, revoked is not null from device"
-        " where tenant = %s or %s = '' order by tenant, device"
+        "select tenant, device, kind, created, not exists (select 1 from credential"
+        " where credential.tenant = device.tenant and credential.device = device.device and revoked is null)"
+        " from device where tenant = %s or %s = '' order by tenant, device"
     )
     with told(), _connect(Settings()) as connection:
         rows = connection.execute(sql, (tenant, tenant)).fetchall()

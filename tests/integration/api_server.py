@@ -132,9 +132,7 @@ class Stores:
 
     def register(self, tenant: str, *devices: str, kind: str = "boiler") -> None:
         for device in devices:
-            self.execute(
-                "insert into device (tenant, device, kind, token_sha256) values (%s, %s, %s, '')", tenant, device, kind
-            )
+            self.execute("insert into device (tenant, device, kind) values (%s, %s, %s)", tenant, device, kind)
 
     def latest(self, *rows: Aggregate) -> None:
         for each in rows:

@@ -81,4 +81,6 @@ def test_the_clients_of_withdrawn_devices_are_found(access):
     judge(access, "demo/a", "token-a", "one")
     judge(access, "demo/a", "token-a", "two")
     judge(access, "demo/b", "token-b", "three")
-    assert sorted(access.clients_of({("demo", "a")})) == ["one", "two"]
+    used = {("demo", name, registry.token_sha256(f"token-{name}")) for name in ("a", "c")}
+    assert sorted(access.clients_of(used)) == ["one", "two"]
+    assert access.clients_of({("demo", "a", registry.token_sha256("an older token"))}) == []
