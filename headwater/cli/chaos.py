@@ -21,6 +21,7 @@ def chaos(
     in_turn: Annotated[bool, typer.Option("--in-turn", help="every target by turns, no pairs, no freezing")] = False,
     minutes: Annotated[float, typer.Option(help="no more rounds after this time")] = 60,
     devices: Annotated[int, typer.Option(help="devices of the load; each sends 100 readings a second")] = 10,
+    pairs: Annotated[float, typer.Option(min=0, max=1, help="share of rounds with two kills at once")] = 0.15,
     flood: Annotated[float, typer.Option(help="how many times faster the load is while the broker is killed")] = 1,
     old_every: Annotated[int, typer.Option(help="rounds between uploads of old readings; 0: none")] = 3,
     audit: Annotated[bool, typer.Option(help="audit the log against the stores after each round")] = True,
@@ -28,8 +29,8 @@ def chaos(
 ) -> None:
     """Kill random processes of the running stack under load; exit code 1 if a reading is lost, doubled or changed."""
     plan = Plan(
-        rounds=rounds, seed=seed, minutes=minutes, targets=tuple(target or ()), in_turn=in_turn, flood=flood,
-        old_every=old_every, audit=audit,
+        rounds=rounds, seed=seed, minutes=minutes, targets=tuple(target or ()), in_turn=in_turn, pairs=pairs,
+        flood=flood, old_every=old_every, audit=audit,
     )  # fmt: skip
     with told():
         trial = Trial(Settings(), State.load(), plan, Shape(devices=devices), f"chaos-{seed}", console.print)
