@@ -11,21 +11,26 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headwater.model.alert import AlertEvent
 from headwater.model.device import DeviceRecord
 from headwater.model.errors import BadRecord
 from headwater.model.event import DeviceEvent
 from headwater.model.pack import Aggregate, Correction, DeadLetter, Pack
+from headwater.model.rule import Rule
 
 VERSION = 1
 
-_Record = TypeVar("_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent)
+_Record = TypeVar("_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent)
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent)
+    kind: msgspec.json.Decoder(kind)
+    for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent)
 }
 
 
-def encode(record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord | DeviceEvent) -> bytes:
+def encode(
+    record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord | DeviceEvent | Rule | AlertEvent,
+) -> bytes:
     """The record as JSON in UTF-8, as it stands on its topic."""
     return _encoder.encode(record)
 
@@ -47,6 +52,11 @@ def decode(kind: type[_Record], value: bytes) -> _Record:
 def device_key(tenant: str, device: str) -> bytes:
     """The Kafka key that keeps one device in one partition, in order."""
     return f"{tenant}/{device}".encode()
+
+
+def rule_key(tenant: str, rule: str) -> str:
+    """The Kafka key that keeps the versions of a rule in one partition, in order."""
+    return f"{tenant}/{rule}"
 
 
 def row_key(row: Aggregate) -> bytes:
