@@ -202,6 +202,17 @@ class CorrectionsSettings(Settings):
     generation: int = Field(1, ge=1, description="generation of the rows; raised when a changed query is rebuilt")
 
 
+class RegistrySettings(Settings):
+    """The worker that publishes the outbox."""
+
+    registry_republish_ms: int = Field(
+        5 * MINUTE_MS,
+        ge=1_000,
+        description="how often unchanged devices are published again on `device-registry`; well within the life of "
+        "the jobs' state (`HEADWATER_OUTAGE_MS` and more)",
+    )
+
+
 class ClickHouseSettings(Settings):
     """The embedded ClickHouse."""
 

@@ -127,6 +127,13 @@ def workers(state: State) -> list[Program]:
             "corrections-metrics",
         ),
         worker(
+            "registry",
+            "headwater.workers.registry",
+            "changes of the registry onto the log",
+            ("topics", "tables"),
+            alive("registry"),
+        ),
+        worker(
             "api",
             "api",
             "REST, WebSocket and the page",
