@@ -2,17 +2,21 @@
 
 import random
 import re
+import signal
 import time
 import uuid
 from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.sinks.base import Sink
 from tests.integration.mqtt_line import eventually, line, readings
 from tests.integration.sinks import PostgresStore, Store, ValkeyStore, fresh_database, opened, row
 from tests.integration.test_doors_under_stress import OwnKafka
+from tests.integration.three_kafkas import ThreeKafkas
 
 
 @pytest.mark.parametrize("bridge", ["connectors.doors.mqtt", "tests.integration.early_bridge"])
@@ -76,3 +80,76 @@ def test_a_sink_without_versions_lets_a_replay_move_rows_backwards(store: Store,
             sink.flush()
     held = next(iter(store.rows(tenant).values()))
     assert (held == (1, 19, 19.0)) is versions
+
+
+ACKS = {"every": "all", "one": "1"}
+
+
+def test_one_acknowledgement_loses_records_when_the_leader_dies_and_its_follower_had_stopped(tmp_path: Path):
+    """`acks=all` with two replicas in sync (what the doors ask for, on a cluster) keeps what it has acknowledged."""
+    cluster = ThreeKafkas(tmp_path)
+    cluster.start()
+    try:
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        config = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
+        topics = [NewTopic(name, 1, replica_assignment=[[1, 2]], config=config) for name in ACKS]
+        for made in admin.create_topics(topics).values():
+            made.result(30)
+        acknowledged = {name: Acknowledged(cluster.bootstrap, name, acks) for name, acks in ACKS.items()}
+        for each in acknowledged.values():
+            each.send(range(10))
+            assert each.producer.flush(30) == 0
+        cluster.processes[2].send_signal(signal.SIGSTOP)
+        for each in acknowledged.values():
+            each.send(range(10, 200))
+        for each in acknowledged.values():
+            each.producer.flush(2)
+        cluster.processes[1].kill()
+        cluster.processes[1].wait()
+        cluster.processes[2].send_signal(signal.SIGCONT)
+        promised = {name: set(each.numbers) for name, each in acknowledged.items()}
+        eventually(lambda: leaders(admin) == dict.fromkeys(ACKS, 2), "the follower leads")
+        cluster.restart(1)
+        eventually(lambda: replicas(admin) == {name: {1, 2} for name in ACKS}, "the old leader follows")
+        lost = {name: promised[name] - values(cluster.bootstrap, name) for name in ACKS}
+    finally:
+        cluster.end()
+    assert not lost["every"]
+    assert lost["one"]
+
+
+class Acknowledged:
+    """A producer, and the numbers of which it was told that they are stored."""
+
+    def __init__(self, bootstrap: str, topic: str, acks: str) -> None:
+        self._topic = topic
+        self.numbers: set[int] = set()
+        self.producer = Producer({"bootstrap.servers": bootstrap, "acks": acks, "linger.ms": 0, "retries": 0})
+
+    def send(self, numbers: range) -> None:
+        for number in numbers:
+            self.producer.produce(self._topic, str(number).encode(), on_delivery=self._report(number))
+
+    def _report(self, number: int):
+        return lambda error, _message: None if error else self.numbers.add(number)
+
+
+def leaders(admin: AdminClient) -> dict[str, int]:
+    found = admin.list_topics(timeout=10).topics
+    return {name: found[name].partitions[0].leader for name in ACKS}
+
+
+def replicas(admin: AdminClient) -> dict[str, set[int]]:
+    found = admin.list_topics(timeout=10).topics
+    return {name: set(found[name].partitions[0].isrs) for name in ACKS}
+
+
+def values(bootstrap: str, topic: str) -> set[int]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "t", "enable.auto.commit": False})
+    _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), 30)
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found: list[int] = []
+    while len(found) < end:
+        found += [int(message.value()) for message in consumer.consume(1_000, 2) if not message.error()]
+    consumer.close()
+    return set(found)
