@@ -32,9 +32,7 @@ status: ## how everything is
 test: ## install what the tests need and run all of them
 	$(BOOT) dev jobs-test
 	@$(DEV)/python -m tools.prepare_tests
-	@$(DEV)/python -m pytest tests/house tests/unit tests/integration tests/e2e; app=$$?; \
-	 .venv/jobs-test/bin/python -m pytest tests/flink; flink=$$?; \
-	 test $$app -eq 0 && test $$flink -eq 0
+	@$(DEV)/python -m tools.run_tests
 
 check: ## linters and types: all of them, then the verdict
 	$(BOOT) dev
