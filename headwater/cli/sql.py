@@ -1,0 +1,98 @@
+"""Commands for analysts: a console of Flink SQL, and metrics as files."""
+
+from __future__ import annotations
+
+import readline
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from headwater.cli.show import console as terminal
+from headwater.cli.show import errors, told
+from headwater.cli.sql_console import HELP, Console, Reading, talk
+from headwater.model.errors import StackError
+from headwater.model.settings import JobSettings
+from headwater.sql import tables
+from headwater.sql.session import Session
+from headwater.stack import gateway, life, submit
+from headwater.stack.files import write_private
+from headwater.stack.program import why_not_ready
+from headwater.stack.state import State
+
+app = typer.Typer(help="Analysts' SQL: a console, and metrics as files.", invoke_without_command=True)
+
+HISTORY = "sql_history"
+HISTORY_LINES = 2_000
+
+
+@contextmanager
+def open_session(state: State, settings: JobSettings) -> Iterator[Session]:
+    """A session of the gateway, which is started if it does not run."""
+    if why_not_ready(gateway.program(state).probe):
+        if sys.stderr.isatty():
+            errors.print("[dim]starting the SQL Gateway …[/dim]")
+        life.ensure(state, gateway.NAME)
+    options = tables.properties(settings, str(submit.wheel(state)), 1)
+    with Session(gateway.url(state), options) as session:
+        yield session
+
+
+@app.callback()
+def sql(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="run the statements of a file")] = None,
+    statement: Annotated[str, typer.Option("-e", "--execute", help="run statements")] = "",
+    start: Annotated[str, typer.Option("--from", help="where tables start reading: earliest, latest, -5m …")] = "-5m",
+    until: Annotated[str, typer.Option(help="now: queries end at the present end of the log; or never")] = "never",
+    rows: Annotated[str, typer.Option(help="end a query after so many rows")] = "all",
+    as_json: Annotated[bool, typer.Option("--json", help="an object a row")] = False,
+) -> None:
+    """Flink SQL over readings and metrics; without -e or -f a console. `headwater sql list` shows deployed metrics."""
+    if context.invoked_subcommand:
+        return
+    with told():
+        state, settings = State.load(), JobSettings()
+        reading = Reading().changed("from", start).changed("until", until).changed("rows", rows)
+        text = file.read_text() if file and file.is_file() else statement
+        if file and not file.is_file():
+            raise StackError(f"Expected a file, there is no {file}.")
+        with open_session(state, settings) as session:
+            one = Console(session, settings, reading, typer.echo, as_json)
+            one.open()
+            try:
+                if text:
+                    one.script(text)
+                else:
+                    _interactive(state, one)
+            except KeyboardInterrupt:
+                one.cancel()
+                raise typer.Exit(130) from None
+            except OSError as error:
+                raise StackError(f"Flink does not answer: {error}", "`headwater status`.") from error
+
+
+def _interactive(state: State, one: Console) -> None:
+    history = state.folder / HISTORY
+    if not history.is_file():
+        write_private(history, "")
+    words = one.words()
+    readline.read_history_file(history)
+    readline.set_history_length(HISTORY_LINES)
+    readline.set_completer_delims(" \t\n()=<>+-*/,;`'\"")
+    readline.set_completer(lambda text, place: _completed(words, text, place))
+    readline.parse_and_bind("tab: complete")
+    terminal.print(f"Flink SQL; statements end with ; and [bold]\\?[/bold] tells more.\n[dim]{escape(HELP)}[/dim]")
+    try:
+        talk(one, input, lambda text: errors.print(f"[red]✗[/red] {escape(text)}"))
+    finally:
+        readline.write_history_file(history)
+
+
+def _completed(words: list[str], text: str, place: int) -> str | None:
+    found = [word for word in words if word.startswith(text.lower())]
+    return found[place] if place < len(found) else None

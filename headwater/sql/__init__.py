@@ -1,0 +1,1 @@
+"""Analysts' SQL: sessions of the SQL Gateway, the console, and metrics as files that are tested and deployed."""
