@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.cli import audit, chaos, devices, jobs, log, replay, sql, stack
+from headwater.cli import audit, chaos, devices, jobs, log, replay, rules, sql, stack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,4 +24,5 @@ app.command()(replay.replay)
 app.add_typer(devices.app, name="devices")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(log.app, name="log")
+app.add_typer(rules.app, name="rules")
 app.add_typer(sql.app, name="sql")

@@ -4,6 +4,8 @@
     ├── Refused            a reading or message that a door does not take (becomes a dead letter)
     ├── BadRecord          a Kafka record that is not what its topic promises
     ├── BadRequest         a question the API cannot answer as asked
+    │   └── BadFields      something written by people, with a message for each field that is wrong
+    ├── Conflict           somebody else has changed it since it was read
     ├── NotFound           a device, metric or tenant that is not there
     └── StackError         a server that cannot be started or reached
 
@@ -11,6 +13,9 @@ A message says what was expected, what came, and what to do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class HeadwaterError(Exception):
@@ -39,6 +44,25 @@ class BadRequest(HeadwaterError):
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class Fault(NamedTuple):
+    """What is wrong with one field: its place, and what was expected, what came, what to do."""
+
+    field: str
+    message: str
+
+
+class BadFields(BadRequest):
+    """Something written by people that is refused whole; `faults` has each field that is wrong."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(f"{fault.field or 'it'}: {fault.message}" for fault in faults), faults[0].field)
+        self.faults = list(faults)
+
+
+class Conflict(HeadwaterError):
+    """Something was changed since the caller read it; nothing was done."""
 
 
 class NotFound(HeadwaterError):

@@ -1,4 +1,4 @@
-"""Publishes the outbox of PostgreSQL, in order, and every device again from time to time.
+"""Publishes the outbox of PostgreSQL, in order, and every device and rule again from time to time.
 
 Whatever wants a record on Kafka with a change in PostgreSQL writes it into the outbox (`headwater.outbox`); this worker
 does not know what the records say. Run with `python -m headwater.workers.registry`.
@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connectors.doors.core import producer_config
-from headwater import outbox
+from headwater import outbox, rule_store
 from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.settings import RegistrySettings
@@ -129,10 +129,11 @@ class Session:
         return True
 
     def _write_again(self) -> bool:
-        """Some more unchanged devices into the outbox, if a pass is due or under way."""
+        """All rules, or some more unchanged devices, into the outbox, if a pass is due or under way."""
         if self._place is None:
             if time.monotonic() < self._next_pass:
                 return False
+            rule_store.republish(self._conn)
             self._place, self._next_pass = BEGIN, time.monotonic() + self._every_s
         self._place = republish(self._conn, self._place, _BATCH)
         return True
