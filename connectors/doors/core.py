@@ -1,7 +1,7 @@
 """The one way in: `Door.accept` takes a message of any protocol and says when Kafka has it.
 
 A protocol is a file beside this one that calls `accept` and acknowledges when the future is done. Nothing else writes
-to `raw-sensor-data`, except the pulse.
+to `raw-sensor-data`, except the pulse. Events of the broker go the same way to `device-events`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from connectors.doors.cut import Arrival
 from connectors.doors.decode import Decoded, Refusal, decode
 from connectors.doors.limits import MAX_NAME, Limits, name_allowed
 from headwater.model.codec import VERSION, device_key, encode
+from headwater.model.codec import decode as decode_record
+from headwater.model.errors import BadRecord
+from headwater.model.event import EVENTS_TOPIC, DeviceEvent
 from headwater.model.message import HEADER, MOST_PARTS, mark, message_id
 from headwater.model.pack import DeadLetter
 from headwater.model.settings import DoorSettings
-from headwater.model.topics import DEAD_LETTER, RAW
+from headwater.model.topics import DEAD_LETTER, DEVICE_EVENTS, RAW
 
 DEVICES_REMEMBERED = 100_000
 """Devices whose last stamp is remembered; the one unheard of for longest is forgotten first."""
@@ -138,6 +141,20 @@ class Door:
         outcome = Outcome(tenant, device, decoded.readings, decoded.refusals)
         message = message_id(topic, payload) if promised and len(records) <= MOST_PARTS else None
         return self._produce(key, records, message, outcome)
+
+    def accept_event(self, payload: bytes, received_ms: int) -> Future[Outcome]:
+        """Hands an event of the broker (`headwater.model.event`) to Kafka as it came; the future is as of `accept`."""
+        outcome = Outcome("", "", 0, [])
+        meters.EVENTS.inc()
+        try:
+            event = decode_record(DeviceEvent, payload)
+        except BadRecord as bad:
+            refusal = Refusal("bad-record", str(bad))
+            letter = self._letter(refusal, EVENTS_TOPIC, "", "", received_ms, payload)
+            meters.DEAD_LETTERS.labels(refusal.reason).inc()
+            return self._produce(b"", [(DEAD_LETTER.name, encode(letter))], None, outcome)
+        key = device_key(event.tenant, event.device)
+        return self._produce(key, [(DEVICE_EVENTS.name, payload)], None, outcome)
 
     def close(self, timeout_s: float = 10.0) -> int:
         """Waits for outstanding reports at most `timeout_s`; returns how many records are still unreported."""

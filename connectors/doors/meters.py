@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge
 
 MESSAGES = Counter("headwater_door_messages", "Messages received")
+EVENTS = Counter("headwater_door_events", "Events of devices received from the broker")
 READINGS = Counter("headwater_door_readings", "Readings taken")
 RECORDS = Counter("headwater_door_records", "Packs handed to Kafka")
 REFUSED = Counter("headwater_door_refused", "Readings (or whole messages) refused, by reason", ["reason"])

@@ -33,8 +33,9 @@ from connectors.doors.core import Door, Outcome, described
 from headwater.garbage import collect_rarely
 from headwater.logs import configure
 from headwater.model.codec import VERSION
+from headwater.model.event import EVENTS_TOPIC
 from headwater.model.settings import DoorSettings
-from headwater.model.topics import DEAD_LETTER, RAW
+from headwater.model.topics import DEAD_LETTER, DEVICE_EVENTS, RAW
 from headwater.stopping import stop_event
 
 NEVER_S = 0xFFFF_FFFF
@@ -117,14 +118,19 @@ class Bridge:
             self._connected = True
         _log.info("connected", session_present=flags.session_present)
         # Retained messages of before are no news: stored then, or older than the session.
-        client.subscribe(self._settings.bridge_filter, options=SubscribeOptions(qos=1, retainHandling=_NO_RETAINED))
+        options = SubscribeOptions(qos=1, retainHandling=_NO_RETAINED)
+        client.subscribe([(self._settings.bridge_filter, options), (EVENTS_TOPIC, options)])
 
     def _on_subscribe(self, client: paho.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-        if any(reason.is_failure for reason in reasons):
+        readings, *events = reasons
+        if readings.is_failure:
             _log.error("broker refused the subscription", filter=self._settings.bridge_filter, reasons=str(reasons))
             threading.Thread(target=client.disconnect, daemon=True).start()
-        else:
-            _log.info("subscribed", filter=self._settings.bridge_filter)
+            return
+        _log.info("subscribed", filter=self._settings.bridge_filter)
+        if any(reason.is_failure for reason in events):
+            # Another broker than ours: readings come all the same.
+            _log.warning("broker gives no events of devices", topic=EVENTS_TOPIC, reasons=str(reasons))
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._forget_connection()
@@ -142,7 +148,10 @@ class Bridge:
         if self._draining or not (message.qos or self._has_room()):
             return
         now = time.time_ns() // 1_000_000
-        future = self._door.accept(message.topic, bytes(message.payload), now, promised=message.qos > 0)
+        if message.topic == EVENTS_TOPIC:
+            future = self._door.accept_event(bytes(message.payload), now)
+        else:
+            future = self._door.accept(message.topic, bytes(message.payload), now, promised=message.qos > 0)
         with self._lock:
             if message.qos:
                 self._waiting.append((message.mid, future))
@@ -209,7 +218,7 @@ def wait_for_kafka(settings: DoorSettings, stopping: threading.Event) -> None:
     while not stopping.is_set():
         try:
             topics = admin.list_topics(timeout=2).topics
-            missing = {RAW.name, DEAD_LETTER.name} - topics.keys()
+            missing = {RAW.name, DEAD_LETTER.name, DEVICE_EVENTS.name} - topics.keys()
             if not missing:
                 return
             _log.warning("Kafka lacks topics, waiting", missing=sorted(missing))

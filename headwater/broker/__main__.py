@@ -9,7 +9,7 @@ import threading
 import structlog
 from prometheus_client import start_http_server
 
-from headwater.broker.access import Access
+from headwater.broker.access import Access, Code, Connect, Verdict
 from headwater.broker.devices import DeviceTable, Used
 from headwater.broker.engine import Engine, start_jvm
 from headwater.broker.files import Folders
@@ -39,7 +39,12 @@ def serve(settings: BrokerSettings, stopping: threading.Event) -> None:
 
     devices = DeviceTable(settings.postgres.get_secret_value(), folders.devices, send_away)
     access = Access(settings, devices, gate, lambda client: engine.connected(client))
-    engine = Engine(folders, access.judge)
+
+    def judge(connect: Connect) -> Verdict:
+        # Whoever is sent away at the end would be back before it.
+        return Verdict(Code.SERVER_UNAVAILABLE, "the broker stops") if stopping.is_set() else access.judge(connect)
+
+    engine = Engine(folders, judge, settings.bridge_session)
     watch = Watch(settings, engine, gate)
     engine.start()
     devices.start()

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from headwater import registry
-from headwater.broker.devices import Answer, DeviceTable, Used
+from headwater.broker.devices import Answer, DeviceTable, Key, Used
 from headwater.broker.gate import Closed, Gate
+from headwater.model.event import EVENTS_TOPIC
 from headwater.model.settings import BrokerSettings
 
 CLIENTS_REMEMBERED = 200_000
@@ -45,6 +46,8 @@ class Verdict:
     text: str = ""
     publish: list[str] = field(default_factory=list)
     subscribe: list[str] = field(default_factory=list)
+    device: Key | None = None
+    """Whose connection it is; None for the bridge and for whoever is refused."""
 
 
 class Access:
@@ -84,7 +87,7 @@ class Access:
         if connect.client_id == self._settings.bridge_session or not self._own(connect):
             return Verdict(Code.CLIENT_IDENTIFIER_NOT_VALID, "this client id is another device's; take your own")
         below = f"v1/{tenant}/{device}"
-        return Verdict(Code.SUCCESS, "", [f"{below}/#"], [f"{below}/errors", f"{below}/commands"])
+        return Verdict(Code.SUCCESS, "", [f"{below}/#"], [f"{below}/errors", f"{below}/commands"], (tenant, device))
 
     def clients_of(self, withdrawn: set[Used]) -> list[str]:
         """The client ids that came with these tokens last."""
@@ -96,7 +99,7 @@ class Access:
         secret = self._settings.bridge_password.get_secret_value()
         if not secret or not hmac.compare_digest(secret.encode(), connect.password.encode()):
             return Verdict(Code.BAD_USER_NAME_OR_PASSWORD, "expected HEADWATER_BRIDGE_PASSWORD")
-        return Verdict(Code.SUCCESS, "", ["v1/+/+/errors"], ["v1/+/+/telemetry"])
+        return Verdict(Code.SUCCESS, "", ["v1/+/+/errors"], ["v1/+/+/telemetry", EVENTS_TOPIC])
 
     def _own(self, connect: Connect) -> bool:
         """True if the client id is free or this user's; it is this user's from now on."""

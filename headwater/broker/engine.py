@@ -11,13 +11,16 @@ import jpype
 import structlog
 
 from headwater.broker.access import Connect, Verdict
+from headwater.broker.events import Events
 from headwater.broker.files import Folders, jars
 from headwater.broker.gate import Look
 from headwater.model.errors import StackError
+from headwater.model.event import EVENTS_TOPIC
 from headwater.model.settings import BrokerSettings
 
 Judge = Callable[[Connect], Verdict]
 _ANSWER_S = 5
+_SDK = "com.hivemq.extension.sdk.api"
 
 POLL_BATCH = 1_000
 """Messages that HiveMQ hands to a client at a time; it hands over the next ones when all of these are acknowledged.
@@ -46,13 +49,17 @@ def start_jvm(settings: BrokerSettings, folders: Folders) -> None:
 class Engine:
     """One HiveMQ with the security extension of this package.
 
-    `judge` is called for each CONNECT in threads of HiveMQ. Queue lengths come from HiveMQ's own persistence (through
-    its injector): the public counters of incoming less outgoing messages forget the queue at a restart.
+    `judge` is called for each CONNECT in threads of HiveMQ; `bridge` is the client id of the bridge's session. Queue
+    lengths come from HiveMQ's own persistence (through its injector): the public counters of incoming less outgoing
+    messages forget the queue at a restart.
     """
 
-    def __init__(self, folders: Folders, judge: Judge) -> None:
+    def __init__(self, folders: Folders, judge: Judge, bridge: str) -> None:
         from headwater.broker.extension import embedded_extension
 
+        self.events = Events(self._hand_over)
+        """What happens to devices, on its way to the bridge."""
+        self._bridge = bridge
         path = jpype.JClass("java.nio.file.Path")
         self._hive = (
             jpype.JClass("com.hivemq.embedded.EmbeddedHiveMQ")
@@ -60,7 +67,7 @@ class Engine:
             .withConfigurationFolder(path.of(str(folders.conf)))
             .withDataFolder(path.of(str(folders.data)))
             .withExtensionsFolder(path.of(str(folders.extensions)))
-            .withEmbeddedExtension(embedded_extension(judge))
+            .withEmbeddedExtension(embedded_extension(judge, self.events))
             .withoutLoggingBootstrap()
             .build()
         )
@@ -83,9 +90,12 @@ class Engine:
         injector = server.get(self._hive).getInjector()
         queues = jpype.JClass("com.hivemq.persistence.clientqueue.ClientQueuePersistence")
         self._queues = injector.getInstance(queues.class_)
+        self.events.start()
 
     def stop(self) -> None:
-        """Closes connections and persistence in order."""
+        """Sends everybody but the bridge away, says so in its session, and closes the persistence in order."""
+        self.send_all_away(self._bridge, "SERVER_SHUTTING_DOWN", "the broker stops; come again in a moment")
+        self.events.stop()
         self._hive.stop().get(30, self._seconds)
         sys.stdout.flush()
 
@@ -111,6 +121,25 @@ class Engine:
                 self.send_away(client_id, code, text)
                 sent += 1
         return sent
+
+    def _hand_over(self, payloads: list[bytes]) -> int:
+        """Puts messages on `EVENTS_TOPIC` into the bridge's session; returns how many, from the first on, are in it.
+
+        None are while the bridge has never subscribed.
+        """
+        service, builders = self._services.publishService(), jpype.JClass(f"{_SDK}.services.builder.Builders")
+        qos = jpype.JClass(f"{_SDK}.packets.general.Qos").AT_LEAST_ONCE
+        wrap, octets = jpype.JClass("java.nio.ByteBuffer").wrap, jpype.JArray(jpype.JByte)
+        reports = [
+            service.publishToClient(
+                builders.publish().topic(EVENTS_TOPIC).qos(qos).payload(wrap(octets(payload))).build(), self._bridge
+            )
+            for payload in payloads
+        ]
+        for taken, report in enumerate(reports):
+            if str(report.get(_ANSWER_S, self._seconds).name()) != "SUCCESSFUL":
+                return taken
+        return len(reports)
 
     def count(self, metric: str) -> int:
         """The value of one of HiveMQ's counters (0 if it does not exist)."""

@@ -13,12 +13,18 @@ import jpype
 import structlog
 
 from headwater.broker.access import Code, Connect, Verdict
+from headwater.broker.events import Events
+from headwater.broker.lifecycle import event_of, install, quietly, remember_device
+from headwater.model.event import Kind
 
 _log = structlog.get_logger()
 
+_BLAMED = frozenset({Code.BAD_USER_NAME_OR_PASSWORD, Code.CLIENT_IDENTIFIER_NOT_VALID})
+"""Refusals that are the device's own: those of a closed gate say nothing about it."""
 
-def embedded_extension(judge: Any) -> Any:
-    """The extension that asks `judge` (a `headwater.broker.engine.Judge`) at each CONNECT."""
+
+def embedded_extension(judge: Any, events: Events) -> Any:
+    """The extension that asks `judge` (a `headwater.broker.engine.Judge`) at each CONNECT and tells `events`."""
     return (
         jpype.JClass("com.hivemq.embedded.EmbeddedExtension")
         .builder()
@@ -28,7 +34,7 @@ def embedded_extension(judge: Any) -> Any:
         .withAuthor("Headwater")
         .withPriority(0)
         .withStartPriority(0)
-        .withExtensionMain(_Main(judge))
+        .withExtensionMain(_Main(judge, events))
         .build()
     )
 
@@ -47,15 +53,17 @@ def never_reuse_publish_ids() -> None:
 
 @jpype.JImplements("com.hivemq.extension.sdk.api.ExtensionMain")
 class _Main:
-    def __init__(self, judge: Any) -> None:
+    def __init__(self, judge: Any, events: Events) -> None:
         self._judge = judge
+        self._events = events
 
     @jpype.JOverride  # type: ignore[untyped-decorator]
     def extensionStart(self, _input: Any, _output: Any) -> None:
         # HiveMQ starts its extension after its persistence and before its listeners.
         never_reuse_publish_ids()
         services = jpype.JClass("com.hivemq.extension.sdk.api.services.Services")
-        services.securityRegistry().setAuthenticatorProvider(_Provider(_Authenticator(self._judge)))
+        services.securityRegistry().setAuthenticatorProvider(_Provider(_Authenticator(self._judge, self._events)))
+        install(services, self._events)
 
     @jpype.JOverride  # type: ignore[untyped-decorator]
     def extensionStop(self, _input: Any, _output: Any) -> None:
@@ -74,8 +82,9 @@ class _Provider:
 
 @jpype.JImplements("com.hivemq.extension.sdk.api.auth.SimpleAuthenticator")
 class _Authenticator:
-    def __init__(self, judge: Any) -> None:
+    def __init__(self, judge: Any, events: Events) -> None:
         self._judge = judge
+        self._events = events
         self._codes: Any = jpype.JClass("com.hivemq.extension.sdk.api.packets.connect.ConnackReasonCode")
 
     @jpype.JOverride  # type: ignore[untyped-decorator]
@@ -85,14 +94,28 @@ class _Authenticator:
             verdict = self._judge(connect)
             if verdict.code is Code.SUCCESS:
                 _permit(output, verdict)
+                if verdict.device is not None:
+                    remember_device(given.getConnectionInformation(), *verdict.device)
                 output.authenticateSuccessfully()
                 return
             _log.info("refused", user=connect.user, client=connect.client_id, code=verdict.code.name, why=verdict.text)
             output.failAuthentication(self._codes.valueOf(verdict.code.value), verdict.text)
+            if verdict.code in _BLAMED:
+                quietly(lambda: self._tell_refused(given, connect.user, verdict))
         except Exception:
             # An exception must not travel into HiveMQ, and must not let anybody in.
             _log.exception("a CONNECT could not be judged")
             output.failAuthentication(self._codes.UNSPECIFIED_ERROR, "the broker could not judge this CONNECT")
+
+    def _tell_refused(self, given: Any, user: str, verdict: Verdict) -> None:
+        tenant, _, device = user.partition("/")
+        reason = verdict.code.value.lower().replace("_", "-")
+
+        def event(before: str) -> Any:
+            detail = "; ".join(filter(None, (verdict.text, before)))
+            return event_of(Kind.REFUSED, user, given, reason, detail=detail)
+
+        self._events.refusals.refused(tenant, device, event)
 
 
 def _connect(packet: Any) -> Connect:
