@@ -6,6 +6,7 @@ loop lets go of both ends and starts again from the stored positions, as it woul
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -141,9 +142,33 @@ def _raise_if_it_matters(error: Any) -> None:
         raise KafkaException(error)
 
 
-def run(sink: Sink, settings: SinkSettings) -> None:
-    """The process of a sink: logs to stdout, SIGTERM and SIGINT flush and end it with 0."""
+def run(sink: Sink, settings: SinkSettings, *beside: Sink) -> None:
+    """The process of a sink: logs to stdout, SIGTERM and SIGINT flush and end it with 0.
+
+    Sinks of little work may run `beside`, each in a thread. One that fails in an unforeseen way ends the process with
+    1, as it would alone.
+    """
     configure(settings.log_format)
     stop = stop_event()
+    failed: list[str] = []
+
+    def run_beside(other: Sink) -> None:
+        try:
+            Runner(other, settings).run(stop)
+        except Exception:
+            structlog.get_logger(__name__).exception("sink.failed", sink=other.name)
+            failed.append(other.name)
+            stop.set()
+
+    threads = [threading.Thread(target=run_beside, args=(other,), name=other.name) for other in beside]
+    for thread in threads:
+        thread.start()
     collect_rarely()
-    Runner(sink, settings).run(stop)
+    try:
+        Runner(sink, settings).run(stop)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if failed:
+        sys.exit(1)

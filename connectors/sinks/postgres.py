@@ -11,6 +11,7 @@ import structlog
 
 from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
+from connectors.sinks.events import EventSink
 from connectors.sinks.partitions import Partitions
 from connectors.sinks.rollup import load_sql, roll_up_all
 from headwater.model.generation import STEP, epoch
@@ -180,7 +181,7 @@ def _line(row: Aggregate) -> str:
 def main() -> None:
     """Run until SIGTERM."""
     settings = SinkSettings()
-    run(PostgresSink(settings), settings)
+    run(PostgresSink(settings), settings, EventSink(settings))
 
 
 if __name__ == "__main__":

@@ -176,6 +176,10 @@ class SinkSettings(Settings):
         description="days (of event time) that raw readings are kept in ClickHouse; readings that come later than that "
         "cannot be corrected",
     )
+    keep_events_days: int = Field(30, ge=1, description="days that events of devices are kept in PostgreSQL")
+    keep_events_each: int = Field(
+        1_000, ge=1, description="most events of each device that are kept in PostgreSQL, trimmed each hour"
+    )
 
 
 class CorrectionsSettings(Settings):
