@@ -1,70 +1,60 @@
-"""Commands for devices and their tokens."""
+"""Commands for devices: what is known of them, and files of many."""
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-import psycopg
 import typer
 
 from headwater import registry
-from headwater.cli.show import console, told
+from headwater.cli import tokens
+from headwater.cli.registered import Json, Version, attributes, database, given, tell, tell_all
+from headwater.cli.show import console
+from headwater.cli.snippets import mosquitto_line, python_snippet
 from headwater.model.errors import BadRequest
 from headwater.model.settings import Settings
+from headwater.registry import files, search, store
+from headwater.registry.entries import DEVICES, changes
+from headwater.registry.files import Format
 
 app = typer.Typer(no_args_is_help=True, help="Devices and their tokens.")
+app.command()(tokens.rotate)
+app.command()(tokens.revoke)
 
-Json = Annotated[bool, typer.Option("--json", help="for scripts")]
-
-
-def _connect(settings: Settings) -> psycopg.Connection[Any]:
-    return psycopg.connect(settings.postgres.get_secret_value(), connect_timeout=5)
-
-
-def mosquitto_line(mqtt: str, tenant: str, device: str, token: str) -> str:
-    """A command that publishes one reading."""
-    at = urlsplit(mqtt)
-    return (
-        f"mosquitto_pub -h {at.hostname} -p {at.port or 1883} -q 1 -u '{tenant}/{device}' -P '{token}' "
-        f"-t 'v1/{tenant}/{device}/telemetry' -m '{{\"temperature\": 21.5}}'"
-    )
+Kind = Annotated[str | None, typer.Option(help="what it is, in a word")]
+Site = Annotated[str | None, typer.Option(help="the site that it is at; '' for none")]
+Model = Annotated[str | None, typer.Option(help="the model that says what its metrics mean; '' for none")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="once a tag; all that it is to have; '' for none")]
+Attributes = Annotated[
+    list[str] | None, typer.Option("--attribute", help="server.NAME=VALUE (or shared, client); no VALUE takes it away")
+]
 
 
-def python_snippet(mqtt: str, tenant: str, device: str, token: str) -> str:
-    """A program (paho-mqtt 2) that publishes one stamped reading and waits for the broker's acknowledgement."""
-    at = urlsplit(mqtt)
-    return f"""\
-import json, time
-import paho.mqtt.client as mqtt
-
-client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id={f"{tenant}-{device}"!r})
-client.username_pw_set({f"{tenant}/{device}"!r}, {token!r})
-client.connect({at.hostname!r}, {at.port or 1883})
-client.loop_start()
-reading = {{"ts": int(time.time() * 1000), "values": {{"temperature": 21.5}}}}
-sent = client.publish({f"v1/{tenant}/{device}/telemetry"!r}, json.dumps(reading), qos=1)
-sent.wait_for_publish(10)
-print("acknowledged" if sent.is_published() else "not acknowledged: is the token the newest one?")
-client.disconnect()
-client.loop_stop()
-"""
+def _fields(
+    kind: str | None, site: str | None, model: str | None, tags: list[str] | None, facts: list[str] | None
+) -> dict[str, Any]:
+    about = given(kind=kind, site=site, model=model, tags=tags)
+    return changes(DEVICES, about | ({"attributes": attributes(facts)} if facts else {}))
 
 
 @app.command()
 def add(
     tenant: str,
     device: str,
-    kind: Annotated[str, typer.Option(help="what it is, in a word")] = "",
+    kind: Kind = None,
+    site: Site = None,
+    model: Model = None,
+    tag: Tags = None,
+    attribute: Attributes = None,
     as_json: Json = False,
 ) -> None:
     """Make a token for a device (a new one, if it has one) and show how to send with it."""
     settings, token = Settings(), registry.new_token()
-    with told(), _connect(settings) as connection:
-        registry.add_device(connection, tenant, device, token, kind)
+    with database() as connection:
+        store.save(connection, DEVICES, tenant, device, _fields(kind, site, model, tag, attribute), merge=True)
+        registry.give_only(connection, tenant, device, token)
     if as_json:
         typer.echo(json.dumps({"tenant": tenant, "device": device, "token": token}))
         return
@@ -73,61 +63,102 @@ def add(
     typer.echo("\n" + python_snippet(settings.mqtt, tenant, device, token))
 
 
-def read_rows(path: Path) -> list[tuple[str, str, str]]:
-    """tenant, device and kind of each line; a line `tenant,device[,kind]` at the top is a heading.
-
-    Raises `BadRequest` with the number of the line that is not one.
-    """
-    rows = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            cells = [cell.strip() for cell in row]
-            if not any(cells) or (number == 1 and cells[:2] == ["tenant", "device"]):
-                continue
-            if not 2 <= len(cells) <= 3:
-                raise BadRequest(
-                    f"{path} line {number}: expected tenant,device[,kind], got {','.join(cells)!r}", "file"
-                )
-            tenant, device, kind = (*cells, "")[:3]
-            registry.check_name(tenant, "tenant")
-            registry.check_name(device, "device")
-            rows.append((tenant, device, kind))
-    return rows
+def form_of(file: Path) -> Format:
+    """CSV or NDJSON, by the name's end. Raises `BadRequest` for another one."""
+    known = {".csv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON}
+    found = known.get(file.suffix.lower())
+    if found is None:
+        raise BadRequest(f"expected a file that ends in {', '.join(known)}, got {file.name}; rename it", "file")
+    return found
 
 
 @app.command(name="import")
-def import_(file: Path, as_json: Json = False) -> None:
-    """Make tokens for many devices: a CSV of tenant,device[,kind]. All of them or none; prints tenant,device,token."""
-    with told():
-        rows = read_rows(file)
-        made = [(tenant, device, kind, registry.new_token()) for tenant, device, kind in rows]
-        with _connect(Settings()) as connection:
-            for tenant, device, kind, token in made:
-                registry.add_device(connection, tenant, device, token, kind)
-    found = [{"tenant": tenant, "device": device, "token": token} for tenant, device, _, token in made]
+def import_(
+    file: Path,
+    tenant: Annotated[str, typer.Option(help="of lines that name none")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make or change the devices of a file (CSV, NDJSON): all of them or none. Prints tenant,device,token of new ones.
+
+    What the file does not say of a device stays, its token too.
+    """
+    with database() as connection:
+        form = form_of(file)
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadRequest(f"expected a file of UTF-8 text, got {file}: {error}", "file") from error
+        done = files.load(connection, files.read(text, form, tenant))
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps([vars(one) for one in done]))
         return
-    for one in found:
-        typer.echo(f"{one['tenant']},{one['device']},{one['token']}")
+    for one in done:
+        typer.echo(f"{one.tenant},{one.device},{one.token or ''}")
+
+
+@app.command()
+def export(
+    tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
+    form: Annotated[Format, typer.Option("--format", help="csv or ndjson; `import` takes both")] = Format.CSV,
+    as_json: Annotated[bool, typer.Option("--json", help="the same as --format ndjson")] = False,
+) -> None:
+    """Print all devices as a file that `import` takes. Tokens are not in it: nobody can read them back."""
+    with database() as connection:
+        found = search.devices(connection, search.Wanted(tenant))
+    for piece in files.write(found, Format.NDJSON if as_json else form):
+        typer.echo(piece, nl=False)
 
 
 @app.command(name="list")
 def list_(
     tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
+    site: Annotated[str | None, typer.Option(help="only at this site")] = None,
+    model: Annotated[str | None, typer.Option(help="only of this model")] = None,
+    tag: Annotated[str | None, typer.Option(help="only with this tag")] = None,
     as_json: Json = False,
 ) -> None:
     """Show the registered devices."""
-    sql = (
-        "select tenant, device, kind, created, not exists (select 1 from credential"
-        " where credential.tenant = device.tenant and credential.device = device.device and revoked is null)"
-        " from device where tenant = %s or %s = '' order by tenant, device"
-    )
-    with told(), _connect(Settings()) as connection:
-        rows = connection.execute(sql, (tenant, tenant)).fetchall()
-    if as_json:
-        names = ("tenant", "device", "kind", "created", "revoked")
-        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str))
-        return
-    for owner, device, kind, created, revoked in rows:
-        typer.echo(f"{owner}/{device}\t{kind}\t{created:%Y-%m-%d %H:%M}\t{'revoked' if revoked else ''}")
+    with database() as connection:
+        found = search.devices(connection, search.Wanted(tenant, site, model, tag))
+    tell_all(found, ("tenant", "device", "kind", "site", "model", "tags", "token"), as_json)
+
+
+@app.command()
+def show(tenant: str, device: str, as_json: Json = False) -> None:
+    """Show one device, and the tokens that it ever had (never themselves)."""
+    with database() as connection:
+        found = store.get(connection, DEVICES, tenant, device)
+        issued = registry.issued(connection, tenant, device)
+    tell(found, as_json)
+    if not as_json:
+        for one in issued:
+            end = f", expires {one.expires:%Y-%m-%dT%H:%MZ}" if one.expires else ""
+            console.print(f"[bold]token       [/bold] of {one.created:%Y-%m-%dT%H:%MZ}: {one.state}{end}")
+
+
+@app.command(name="set")
+def set_(
+    tenant: str,
+    device: str,
+    kind: Kind = None,
+    site: Site = None,
+    model: Model = None,
+    tag: Tags = None,
+    attribute: Attributes = None,
+    version: Version = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is given; the rest stays. Readings have it from the log time of the change on."""
+    with database() as connection:
+        fields = _fields(kind, site, model, tag, attribute)
+        made = store.save(connection, DEVICES, tenant, device, fields, version or store.ANY_OLD, merge=True)
+    tell(made, as_json)
+
+
+@app.command()
+def move(tenant: str, device: str, site: str, version: Version = None, as_json: Json = False) -> None:
+    """Move a device to another site: readings count there from the log time of the change on."""
+    with database() as connection:
+        fields = changes(DEVICES, {"site": site})
+        made = store.save(connection, DEVICES, tenant, device, fields, version or store.ANY_OLD, merge=True)
+    tell(made, as_json)

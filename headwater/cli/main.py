@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.cli import audit, chaos, devices, jobs, log, replay, rules, sql, stack
+from headwater.cli import audit, chaos, devices, jobs, log, models, replay, rules, sites, sql, stack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,5 +24,7 @@ app.command()(replay.replay)
 app.add_typer(devices.app, name="devices")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(log.app, name="log")
+app.add_typer(models.app, name="models")
 app.add_typer(rules.app, name="rules")
+app.add_typer(sites.app, name="sites")
 app.add_typer(sql.app, name="sql")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from headwater.model.errors import HeadwaterError
+from headwater.model.errors import BadFields, HeadwaterError
 from headwater.stack.plan import reason
 
 console = Console(highlight=False, soft_wrap=True)
@@ -70,9 +70,13 @@ def steps() -> Iterator[Steps]:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Errors raised on purpose become one line and exit code 1; others are bugs and keep their traceback."""
+    """Errors raised on purpose become a line a fault and exit code 1; others are bugs and keep their traceback."""
     try:
         yield
+    except BadFields as error:
+        for fault in error.faults:
+            errors.print(f"[red]✗[/red] {escape(': '.join(part for part in fault if part))}")
+        raise typer.Exit(1) from None
     except HeadwaterError as error:
         errors.print(f"[red]✗[/red] {escape(str(error))}")
         raise typer.Exit(1) from None

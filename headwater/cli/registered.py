@@ -1,0 +1,97 @@
+"""What the commands of the registry share: the connection, options, and how an entry is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import msgspec
+import psycopg
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from headwater.cli.show import console, told
+from headwater.cli.when import shown
+from headwater.model.errors import BadFields, Fault, StackError
+from headwater.model.settings import Settings
+from headwater.registry.entries import SCOPES
+
+Json = Annotated[bool, typer.Option("--json", help="for scripts")]
+Version = Annotated[
+    int | None, typer.Option("--if-version", help="refuse if it has another version by now (`show` prints it)")
+]
+
+
+@contextmanager
+def database() -> Iterator[psycopg.Connection[Any]]:
+    """One transaction. Errors are told in a line each, and nothing is changed then."""
+    with told():
+        try:
+            with psycopg.connect(Settings().postgres.get_secret_value(), connect_timeout=5) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise StackError(
+                f"PostgreSQL does not answer: {' '.join(str(error).split())[:200]}.",
+                "start the stack with `make up`, or set HEADWATER_POSTGRES.",
+            ) from error
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def attributes(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`server.serial=7` as attributes; JSON if it reads as such, else text; nothing after `=` takes one away."""
+    found: dict[str, dict[str, Any]] = {}
+    for pair in pairs:
+        place, equals, value = pair.partition("=")
+        scope, dot, name = place.partition(".")
+        if not (equals and dot and name) or scope not in SCOPES:
+            raise BadFields([Fault("attribute", f"expected server.NAME=VALUE (or shared, client), got {pair!r}")])
+        try:
+            read = json.loads(value, parse_constant=str) if value else None
+        except json.JSONDecodeError:
+            read = value
+        found.setdefault(scope, {})[name] = read
+    return found
+
+
+def tell(entry: Any, as_json: bool) -> None:
+    """One entry, a field a line."""
+    plain: dict[str, Any] = msgspec.to_builtins(entry)
+    if as_json:
+        typer.echo(json.dumps(plain, ensure_ascii=False))
+        return
+    for name, value in plain.items():
+        console.print(f"[bold]{name:<12}[/bold] {escape(_text(name, value))}")
+
+
+def tell_all(entries: Sequence[Any], columns: Sequence[str], as_json: bool) -> None:
+    """Entries as a table, or as JSON with every field."""
+    plain: list[dict[str, Any]] = msgspec.to_builtins(list(entries))
+    if as_json:
+        typer.echo(json.dumps(plain, ensure_ascii=False))
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for one in plain:
+        table.add_row(*(escape(_text(name, one[name])) for name in columns))
+    console.print(table)
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "-"
+    if name.endswith("_ms"):
+        return shown(value)
+    if name == "metrics":
+        return ", ".join(f"{metric} {about['unit']}".strip() for metric, about in value.items())
+    if name == "tags":
+        return ", ".join(value)
+    if name == "attributes":
+        flat = {f"{scope}.{key}": fact for scope, facts in value.items() for key, fact in facts.items()}
+        return ", ".join(f"{key}={json.dumps(fact, ensure_ascii=False)}" for key, fact in flat.items()) or "-"
+    return str(value)

@@ -1,0 +1,176 @@
+"""The registry in PostgreSQL, by its functions and by its commands."""
+
+import json
+import threading
+import uuid
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from headwater import registry
+from headwater.cli.main import app
+from headwater.model.errors import BadFields, Conflict, NotFound
+from headwater.registry import store
+from headwater.registry.entries import DEVICES, MODELS, SITES
+from tests.integration.registry_log import own_database
+
+
+@pytest.fixture(scope="module")
+def database(postgres: str) -> str:
+    return own_database(postgres)
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def conn(database):
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def run(database, monkeypatch, tmp_path):
+    """Runs a command; gives its output, or its JSON, and asserts the exit code."""
+    monkeypatch.setenv("HEADWATER_POSTGRES", database)
+    monkeypatch.setenv("HEADWATER_STATE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str, code: int = 0):
+        found = CliRunner().invoke(app, words)
+        assert found.exit_code == code, found.output
+        return json.loads(found.stdout) if "--json" in words and code == 0 else found.output
+
+    return run
+
+
+def test_of_two_who_change_the_same_version_one_is_refused(conn, database, tenant):
+    first = store.save(conn, SITES, tenant, "north", {"title": "North"}, store.NEW)
+    results: list = []
+    together = threading.Barrier(8)
+
+    def change(number: int) -> None:
+        with psycopg.connect(database) as own:
+            together.wait()
+            try:
+                results.append(store.save(own, SITES, tenant, "north", {"title": f"N{number}"}, first.version))
+                own.commit()
+            except Conflict as error:
+                results.append(error)
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    [won] = [one for one in results if not isinstance(one, Conflict)]
+    assert len(results) == 8
+    assert store.get(conn, SITES, tenant, "north") == won
+    assert won.version > first.version
+    with pytest.raises(Conflict, match="expected no site 'north'"):
+        store.save(conn, SITES, tenant, "north", {}, store.NEW)
+    with pytest.raises(NotFound, match="near names: north"):
+        store.save(conn, SITES, tenant, "nort", {}, store.ANY_OLD)
+
+
+def test_a_change_keeps_what_it_does_not_say_and_a_replacement_does_not(conn, tenant):
+    store.save(conn, MODELS, tenant, "pump", {"title": "Pump"})
+    given = {"kind": "p", "model": "pump", "tags": ["a"], "attributes": {"server": {"x": 1, "y": 2}}}
+    made = store.save(conn, DEVICES, tenant, "d", given)
+    merged = store.save(
+        conn,
+        DEVICES,
+        tenant,
+        "d",
+        {"tags": ["b"], "attributes": {"server": {"x": None}, "client": {"z": True}}},
+        made.version,
+        merge=True,
+    )
+    assert (merged.kind, merged.model, merged.tags) == ("p", "pump", ["b"])
+    assert (merged.attributes.server, merged.attributes.client) == ({"y": 2}, {"z": True})
+    assert store.save(conn, DEVICES, tenant, "d", {"kind": "p"}, merge=True).version == merged.version
+    replaced = store.save(conn, DEVICES, tenant, "d", {"kind": "q"}, merged.version)
+    assert (replaced.kind, replaced.model, replaced.tags, replaced.attributes.server) == ("q", None, [], {})
+
+
+def test_what_devices_need_cannot_be_deleted_nor_named_before_it_is_there(conn, tenant):
+    store.save(conn, SITES, tenant, "north", {})
+    store.save(conn, DEVICES, tenant, "d", {"site": "north"})
+    with pytest.raises(Conflict, match="move them first"):
+        store.remove(conn, SITES, tenant, "north")
+    with pytest.raises(BadFields) as refused:
+        store.save(conn, DEVICES, tenant, "e", {"site": "nort", "model": "none"})
+    assert [fault.field for fault in refused.value.faults] == ["model", "site"]
+    assert "near names: north" in refused.value.faults[1].message
+    device = store.get(conn, DEVICES, tenant, "d")
+    store.remove(conn, DEVICES, tenant, "d", device.version)
+    store.remove(conn, SITES, tenant, "north")
+    again = store.save(conn, DEVICES, tenant, "d", {}, store.NEW)
+    assert again.version > device.version
+
+
+def test_the_commands_of_a_day(run, tenant, tmp_path):
+    models, devices = tmp_path / "models.yml", tmp_path / "devices.csv"
+    models.write_text("models:\n  pump:\n    metrics:\n      flow: {unit: l/min, low: 0}\n")
+    for what in ("added", "same"):
+        assert run("models", "apply", str(models), "--tenant", tenant, "--json")[0]["what"] == what
+    run("sites", "add", tenant, "north", "--zone", "Europe/Berlin")
+    run("sites", "add", tenant, "south")
+    devices.write_text("device,site,model,tags,server.serial\na,north,pump,x;y,007\nb,,,,\n")
+    made = run("devices", "import", str(devices), "--tenant", tenant, "--json")
+    assert [(one["device"], one["what"], bool(one["token"])) for one in made] == [
+        ("a", "added", True),
+        ("b", "added", True),
+    ]
+    again = run("devices", "import", str(devices), "--tenant", tenant, "--json")
+    assert [(one["what"], one["token"]) for one in again] == [("same", None)] * 2
+    shown = run("devices", "show", tenant, "a", "--json")
+    assert (shown["tags"], shown["attributes"]["server"]) == (["x", "y"], {"serial": "007"})
+    run("devices", "move", tenant, "a", "south", "--if-version", str(shown["version"]))
+    assert "somebody has changed it" in " ".join(
+        run("devices", "set", tenant, "a", "--kind", "k", "--if-version", str(shown["version"]), code=1).split()
+    )
+    listed = run("devices", "list", "--tenant", tenant, "--site", "south", "--tag", "x", "--model", "pump", "--json")
+    assert [one["device"] for one in listed] == ["a"]
+    for form in ("csv", "ndjson"):
+        out = tmp_path / f"out.{form}"
+        out.write_text(run("devices", "export", "--tenant", tenant, "--format", form))
+        assert [one["what"] for one in run("devices", "import", str(out), "--json")] == ["same", "same"]
+    token = run("devices", "rotate", tenant, "a", "--overlap", "0s", "--json")["token"]
+    assert token
+    assert run("devices", "show", tenant, "a").count("token  ") == 3
+    run("devices", "revoke", tenant, "a")
+    assert run("devices", "show", tenant, "a", "--json")["token"] == "revoked"
+    for words in (
+        ["sites", "list"],
+        ["models", "list"],
+        ["models", "show", tenant, "pump"],
+        ["sites", "show", tenant, "north"],
+    ):
+        assert tenant in run(*words)
+        assert run(*words, "--json")
+
+
+def test_a_wrong_file_changes_nothing(run, conn, tenant, tmp_path):
+    file = tmp_path / "devices.csv"
+    run("sites", "add", tenant, "north")
+    file.write_text("device,site\ngood,north\nbad,nort\n")
+    said = run("devices", "import", str(file), "--tenant", tenant, code=1)
+    assert "line 3: site" in said
+    assert "near names: north" in " ".join(said.split())
+    file.write_text("device,site\ngood,north\nb#d,north\n")
+    assert "line 3: device" in run("devices", "import", str(file), "--tenant", tenant, code=1)
+    assert conn.execute("select count(*) from device where tenant = %s", (tenant,)).fetchone() == (0,)
+
+
+def test_a_device_that_exists_gets_a_new_token_and_keeps_the_rest(run, conn, tenant):
+    run("sites", "add", tenant, "north")
+    first = run("devices", "add", tenant, "d", "--site", "north", "--tag", "x", "--json")["token"]
+    second = run("devices", "add", tenant, "d", "--json")["token"]
+    device = store.get(conn, DEVICES, tenant, "d")
+    assert (device.site, device.tags) == ("north", ["x"])
+    assert [one.token_sha256 for one in registry.good(conn, tenant, "d")] == [registry.token_sha256(second)]
+    assert first != second
