@@ -31,6 +31,7 @@ class Log:
     what is read of it, of every partition, instead of `from_ms` and `bounded`.
     `generations` are (pane, generation): rows of panes from `pane` (epoch ms) on have that one; before the first of
     them, and without any, it is HEADWATER_GENERATION.
+    `job` names the consumer group, by which positions are told apart.
     """
 
     prefix: str = ""
@@ -39,6 +40,7 @@ class Log:
     of: str | None = None
     spans: tuple[tuple[int, int, int], ...] = ()
     generations: tuple[tuple[int, int], ...] = ()
+    job: str = "aggregation"
 
     def generation(self, least: int) -> str:
         """The generation of a row as an expression over its pane; `least` where `generations` say nothing."""
@@ -88,11 +90,13 @@ def values(settings: JobSettings, log: Log) -> dict[str, Any]:
     terms = range(1, settings.pack_cap + 1)
     return {
         "bootstrap": settings.kafka,
-        "group": f"{log.prefix}headwater-aggregation",
+        "group": f"{log.prefix}headwater-{log.job}",
         "raw_topic": (log.prefix if log.of is None else log.of) + topics.RAW.name,
         "processed_topic": log.prefix + topics.PROCESSED.name,
         "corrections_topic": log.prefix + topics.CORRECTIONS.name,
         "dead_letter_topic": log.prefix + topics.DEAD_LETTER.name,
+        "registry_topic": (log.prefix if log.of is None else log.of) + topics.DEVICE_REGISTRY.name,
+        "enriched_topic": log.prefix + topics.ENRICHED.name,
         "scan": log.scan(),
         "cap": settings.pack_cap,
         "generation": log.generation(settings.generation),

@@ -5,16 +5,19 @@ from pathlib import Path
 import pytest
 
 from headwater.model.settings import JobSettings
-from jobs import aggregation
+from jobs import aggregation, enrichment
 from jobs.environment import options
 from jobs.run import arguments, target
 from jobs.statements import Log, statement
 
-ALL = [
-    *(f"sources/{name}" for name in aggregation.TABLES),
-    *(f"views/{name}" for name in aggregation.VIEWS),
-    *(f"sinks/{name}" for name in aggregation.SINKS),
-]
+ALL = sorted(
+    {
+        f"{kind}/{name}"
+        for job in (aggregation, enrichment)
+        for kind, names in (("sources", job.TABLES), ("views", job.VIEWS), ("sinks", job.SINKS))
+        for name in names
+    }
+)
 
 
 @pytest.mark.parametrize("name", ALL)
