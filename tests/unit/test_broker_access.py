@@ -6,6 +6,7 @@ from headwater import registry
 from headwater.broker.access import Access, Code, Connect
 from headwater.broker.devices import DeviceTable
 from headwater.broker.gate import Gate, Look
+from headwater.model.event import EVENTS_TOPIC
 from headwater.model.settings import BrokerSettings
 
 NOWHERE = "postgresql://headwater@127.0.0.1:1/none"
@@ -48,7 +49,7 @@ def test_the_bridge_needs_its_password_and_may_do_nothing_else(access):
     assert judge(access, "_bridge", "wrong") is Code.BAD_USER_NAME_OR_PASSWORD
     verdict = access.judge(Connect("headwater-bridge", "_bridge", "secret", False))
     assert (verdict.code, verdict.publish) == (Code.SUCCESS, ["v1/+/+/errors"])
-    assert verdict.subscribe == ["v1/+/+/telemetry"]
+    assert verdict.subscribe == ["v1/+/+/telemetry", EVENTS_TOPIC]
 
 
 def test_an_empty_bridge_password_lets_nobody_in(tmp_path):
