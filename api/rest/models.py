@@ -39,6 +39,17 @@ class Latest(BaseModel):
     received: int = Field(description="when a door received the newest of them")
 
 
+class Connection(BaseModel):
+    """Whether a device is connected over MQTT, since when, and if not, why."""
+
+    model_config = _example(connected=False, since=1795601300000, reason="keep-alive-timeout", address="10.0.0.7")
+
+    connected: bool
+    since: int | None = Field(description="when it connected, or when its last connection ended")
+    reason: str = Field(description="why the last connection ended, in MQTT's own names; empty while connected")
+    address: str = Field(description="IP address of the newest connection")
+
+
 class DeviceSummary(BaseModel):
     """One device with its newest values."""
 
@@ -51,6 +62,7 @@ class DeviceSummary(BaseModel):
         last_ms=1795601412000,
         received=1795601412060,
         latest={"temperature": _LATEST},
+        connection={"connected": True, "since": 1795601300000, "reason": "", "address": "10.0.0.7"},
     )
 
     tenant: str
@@ -61,6 +73,7 @@ class DeviceSummary(BaseModel):
     last_ms: int | None = Field(description="largest event time of all metrics; null without readings")
     received: int | None
     latest: dict[str, Latest]
+    connection: Connection | None = Field(description="null for a device that never connected over MQTT")
 
 
 class DevicePage(BaseModel):
@@ -78,6 +91,30 @@ class DeviceLatest(BaseModel):
     tenant: str
     device: str
     metrics: dict[str, Latest]
+
+
+class DeviceEvent(BaseModel):
+    """One event of a device."""
+
+    id: str
+    at: int
+    kind: str = Field(description="connected, disconnected, refused, first-seen, provisioned, moved, ...")
+    reason: str = Field(description="why a connection ended or was refused, in MQTT's own names; else empty")
+    connection: int = Field(description="connected and disconnected of one connection have the same; else 0")
+    client: str = Field(description="MQTT client id")
+    address: str
+    protocol: str = Field(description="version of MQTT")
+    session_present: bool
+    detail: str
+
+
+class DeviceEvents(BaseModel):
+    """Events of a device, newest first, and where to go on."""
+
+    tenant: str
+    device: str
+    events: list[DeviceEvent]
+    next: str | None = Field(description="send as `cursor` for older events; null at the end")
 
 
 class SeriesColumns(BaseModel):

@@ -6,6 +6,7 @@ import difflib
 from bisect import bisect_right
 from typing import Any
 
+from api.state import events
 from api.state.postgres import Registered
 from api.state.state import State
 from headwater.model.errors import NotFound
@@ -23,8 +24,9 @@ async def page(
     names = sorted({*registered, *_live_names(state, tenant, search, after, limit + 1)})[: limit + 1]
     shown = names[:limit]
     latest = await state.valkey.latest(tenant, shown)
+    present = await events.presence(state.postgres, tenant, shown)
     summaries = [
-        summary(tenant, registered.get(name) or Registered(name, None, None), rows)
+        summary(tenant, registered.get(name) or Registered(name, None, None), rows) | {"connection": present.get(name)}
         for name, rows in zip(shown, latest, strict=True)
     ]
     return summaries, shown[-1] if len(names) > limit else None
@@ -36,7 +38,8 @@ async def device(state: State, tenant: str, name: str) -> dict[str, Any]:
     [rows] = await state.valkey.latest(tenant, [name])
     if registered is None and not rows and not _live_metrics(state, tenant, name):
         raise await _no_device(state, tenant, name)
-    return summary(tenant, registered or Registered(name, None, None), rows)
+    present = await events.presence(state.postgres, tenant, [name])
+    return summary(tenant, registered or Registered(name, None, None), rows) | {"connection": present.get(name)}
 
 
 async def latest(state: State, tenant: str, name: str) -> dict[str, Any]:

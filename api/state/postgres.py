@@ -163,7 +163,7 @@ class Postgres:
 
     async def series(self, level: Level, span: Span) -> dict[str, list[Any]]:
         """The columns of `COLUMNS` over `span`, ascending; `t` is the start of each bucket in UTC epoch ms."""
-        rows = await self._rows(
+        rows = await self.rows(
             _SERIES,
             {"view": level.view},
             {
@@ -179,57 +179,54 @@ class Postgres:
 
     async def metrics(self, level: Level, tenant: str, device: str) -> list[str]:
         """The metrics of a device that have rows at `level`."""
-        return [
-            row[0] for row in await self._rows(_METRICS, {"view": level.view}, {"tenant": tenant, "device": device})
-        ]
+        return [row[0] for row in await self.rows(_METRICS, {"view": level.view}, {"tenant": tenant, "device": device})]
 
     async def has_metric(self, level: Level, tenant: str, device: str, metric: str) -> bool:
         """True if the series has any row at `level`."""
         given = {"tenant": tenant, "device": device, "metric": metric}
-        rows = await self._rows(_HAS_METRIC, {"view": level.view}, given)
+        rows = await self.rows(_HAS_METRIC, {"view": level.view}, given)
         return bool(rows[0][0])
 
     async def devices(self, tenant: str, search: str, after: str, limit: int) -> list[Registered]:
         """At most `limit` registered devices whose name holds `search` and follows `after`, by code points."""
         given = {"tenant": tenant, "search": search, "after": after, "limit": limit}
-        return [Registered(*row) for row in await self._rows(_DEVICES, {"devices": DEVICES}, given)]
+        return [Registered(*row) for row in await self.rows(_DEVICES, {"devices": DEVICES}, given)]
 
     async def device(self, tenant: str, device: str) -> Registered | None:
         """The registered device of that very name, or None."""
-        rows = await self._rows(_DEVICE, {"devices": DEVICES}, {"tenant": tenant, "device": device})
+        rows = await self.rows(_DEVICE, {"devices": DEVICES}, {"tenant": tenant, "device": device})
         return Registered(*rows[0]) if rows else None
 
     async def log_time(self, topic: str, partitions: int) -> int | None:
         """Log time (epoch ms) up to which the rows here are true; None until each of `partitions` is known."""
-        rows = await self._rows(_LOG_TIME, {"log_times": LOG_TIMES}, {"topic": topic})
+        rows = await self.rows(_LOG_TIME, {"log_times": LOG_TIMES}, {"topic": topic})
         least, known = rows[0]
         return int(least) if known >= partitions else None
 
     async def positions(self, topic: str) -> Positions:
         """Where the sink has come to in `topic`."""
-        rows = await self._rows(_POSITIONS, {"offsets": SINK_OFFSETS}, {"sink": SINK, "topic": topic})
+        rows = await self.rows(_POSITIONS, {"offsets": SINK_OFFSETS}, {"sink": SINK, "topic": topic})
         return {int(partition): int(offset) for partition, offset in rows}
 
     async def audits(self) -> tuple[dict[str, int], int | None]:
         """Rows that differed from their readings at the audit, by cause, and the newest minute audited (epoch ms)."""
         sums = ", ".join(f"coalesce(sum({cause}), 0)::bigint" for cause in AUDIT_CAUSES)
         newest = "(extract(epoch from max(minute)) * 1000)::bigint"
-        rows = await self._rows(f"select {sums}, {newest} from {{audits}}", {"audits": PANE_AUDIT}, {})  # noqa: S608
+        rows = await self.rows(f"select {sums}, {newest} from {{audits}}", {"audits": PANE_AUDIT}, {})  # noqa: S608
         *counts, audited = rows[0]
         return dict(zip(AUDIT_CAUSES, counts, strict=True)), audited
 
     async def balance(self) -> Balance | None:
         """What the newest `headwater audit` found; None if there was none."""
-        rows = await self._rows(_BALANCE, {"results": AUDIT_RESULT}, {})
+        rows = await self.rows(_BALANCE, {"results": AUDIT_RESULT}, {})
         return Balance(*rows[0]) if rows else None
 
     async def ping(self) -> None:
         """Returns if the database answers."""
-        await self._rows("select 1", {}, {})
+        await self.rows("select 1", {}, {})
 
-    async def _rows(
-        self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object]
-    ) -> list[TupleRow]:
+    async def rows(self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object]) -> list[TupleRow]:
+        """What `query` answers; `names` are tables by their place in it, `given` its parameters."""
         text = sql.SQL(query).format(**{key: sql.Identifier(name) for key, name in names.items()}) if names else query
         try:
             async with self._pool.connection() as connection:

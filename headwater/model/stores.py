@@ -45,6 +45,11 @@ AUDIT_CAUSES = ("missing", "fewer", "more", "changed", "unfounded")
 PANE_REPAIRS = "pane_repair"
 """PostgreSQL: every row that the audit has published anew, with the generation that it gave it."""
 
+DEVICE_EVENTS = "device_event"
+"""PostgreSQL: what has happened to devices, one row an event."""
+DEVICE_PRESENCE = "device_presence"
+"""PostgreSQL, a view: whether each device is connected, since when, and if not, why."""
+
 READINGS = "reading"
 """ClickHouse: one row a reading, folded by identity; the first in the log stays."""
 RAW_POSITIONS = "raw_position"

@@ -100,9 +100,9 @@ def workers(state: State) -> list[Program]:
         worker(
             "sink-postgres",
             "connectors.sinks.postgres",
-            "aggregates into PostgreSQL",
+            "aggregates and events of devices into PostgreSQL",
             ("topics", "tables"),
-            alive("sink-postgres"),
+            probes.both(alive("sink-postgres"), alive("sink-events")),
         ),
         worker(
             "sink-valkey",

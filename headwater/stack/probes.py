@@ -36,6 +36,16 @@ def heartbeat(file: Path, within_s: float = 20.0) -> Probe:
     return probe
 
 
+def both(first: Probe, second: Probe) -> Probe:
+    """One process with two works answers for each."""
+
+    def probe() -> None:
+        first()
+        second()
+
+    return probe
+
+
 def tcp(host: str, port: int) -> Probe:
     """Somebody listens."""
 
