@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api.rest import devices, docs, events, health, metrics, problems, readings, series, status
+from api.rest import devices, docs, events, health, metrics, problems, readings, rules, series, status
 from api.rest.measure import Measured
 from api.rest.page import Page
 from api.state.state import build, running
@@ -47,7 +47,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     state.feed.on_tick.append(lambda *_: frames.forget())
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
-    for door in (devices, series, readings, events, status, health, metrics, docs, live):
+    for door in (devices, series, readings, rules, events, status, health, metrics, docs, live):
         app.include_router(door.router)
     app.mount("/", Page(project_folder() / settings.page))
     return app

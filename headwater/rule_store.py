@@ -130,7 +130,7 @@ def _meets(rule: str, stored: Rule | None, expected: int | None) -> None:
     if expected is not None and expected != found:
         came = f"version {found}" if found else "that there is none"
         wanted = f"version {expected}" if expected else "no such rule"
-        raise Conflict(f"expected {wanted} of {rule!r}, found {came}; read it again, then decide.")
+        raise Conflict(f"expected {wanted} of {rule!r}, found {came}; read it again, then name its version.")
 
 
 def _change(draft: Draft, stored: Rule | None) -> Change:

@@ -57,7 +57,9 @@ async def get_docs(request: Request) -> HTMLResponse:
 def described(schema: dict[str, Any]) -> dict[str, Any]:
     """`schema` with our own form of errors in the place of FastAPI's."""
     schemas = schema["components"]["schemas"]
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for operations in schema["paths"].values():

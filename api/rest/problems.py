@@ -13,11 +13,18 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from headwater.model.errors import BadRequest, NotFound, StackError
+from headwater.model.errors import BadFields, BadRequest, Conflict, NotFound, StackError
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a body."""
+
+    field: str
+    message: str = Field(description="what was expected, what came, what to do")
 
 
 class Problem(BaseModel):
@@ -39,6 +46,7 @@ class Problem(BaseModel):
     status: int = Field(description="the HTTP status")
     detail: str = Field(description="what was expected, what came, what to do; for people")
     field: str | None = Field(None, description="the parameter at fault, where there is one")
+    errors: list[FieldProblem] = Field([], description="of a body: every field that is wrong")
 
 
 class Json(Response):
@@ -58,10 +66,15 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def problem(
-    status: int, kind: str, detail: str, field: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    kind: str,
+    detail: str,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: list[dict[str, str]] | None = None,
 ) -> Response:
     """The answer to a request that cannot be served."""
-    body = {
+    body: dict[str, Any] = {
         "type": f"urn:headwater:problem:{kind}",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -69,6 +82,8 @@ def problem(
     }
     if field is not None:
         body["field"] = field
+    if errors:
+        body["errors"] = errors
     return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -76,6 +91,7 @@ def install(app: FastAPI) -> None:
     """Makes `app` answer each error of ours, of FastAPI and of nobody as a problem."""
     app.add_exception_handler(BadRequest, _bad_request)
     app.add_exception_handler(NotFound, _not_found)
+    app.add_exception_handler(Conflict, _conflict)
     app.add_exception_handler(StackError, _unavailable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -83,7 +99,13 @@ def install(app: FastAPI) -> None:
 
 
 async def _bad_request(_: Request, error: Exception) -> Response:
-    return problem(400, "bad-request", str(error), getattr(error, "field", None))
+    faults = error.faults if isinstance(error, BadFields) else []
+    errors = [fault._asdict() for fault in faults]
+    return problem(400, "bad-request", str(error), getattr(error, "field", None), errors=errors)
+
+
+async def _conflict(_: Request, error: Exception) -> Response:
+    return problem(412, "conflict", str(error))
 
 
 async def _not_found(_: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from api.state.lag import LagWatch
 from api.state.live import LiveLog
 from api.state.meters import Meters
 from api.state.postgres import Postgres
+from api.state.rules import RuleDesk
 from api.state.status import StatusBoard
 from api.state.valkey import Valkey
 from headwater.model.settings import ApiSettings
@@ -35,6 +36,7 @@ class State:
     dead_letters: DeadLetters
     status: StatusBoard
     meters: Meters
+    rules: RuleDesk
 
 
 def build(settings: ApiSettings) -> State:
@@ -47,7 +49,8 @@ def build(settings: ApiSettings) -> State:
     feed = Feed(settings, live, valkey.everything)
     status = StatusBoard(feed, lag, dead_letters, postgres, clickhouse, meters, settings)
     feed.on_tick.append(status.on_tick)
-    return State(settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters)
+    rules = RuleDesk(settings.postgres)
+    return State(settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters, rules)
 
 
 @asynccontextmanager

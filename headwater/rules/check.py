@@ -46,7 +46,7 @@ def _made(kind: Any, data: Any, at: str, faults: list[Fault]) -> Any:
         if len(faults) > before:
             return None
     if isinstance(data, str) and not data.replace("\n", " ").replace("\t", " ").isprintable():
-        faults.append(Fault(at, f"expected text without control characters, got {data!a}; leave them out"))
+        faults.append(Fault(at, f"expected text without control characters, got {_shown(data)}; leave them out"))
         return None
     try:
         return msgspec.convert(data, kind)
@@ -61,11 +61,13 @@ def _tagged(kind: Any) -> bool:
 
 def _one_of(kinds: dict[str, Any], data: Any, at: str, faults: list[Fault]) -> Any:
     if not isinstance(data, dict):
-        faults.append(Fault(at, f"expected fields, the kind ({', '.join(kinds)}) among them, got {data!r}; give them"))
+        faults.append(
+            Fault(at, f"expected fields, the kind ({', '.join(kinds)}) among them, got {_shown(data)}; give them")
+        )
         return None
     name = data.get("kind")
     if not isinstance(name, str) or name not in kinds:
-        came = repr(name) if "kind" in data else "nothing"
+        came = _shown(name) if "kind" in data else "nothing"
         wanted = f"expected one of {', '.join(kinds)}, got {came}; {_near(str(name), kinds)}"
         faults.append(Fault(_join(at, "kind"), wanted))
         return None
@@ -76,12 +78,17 @@ def _struct(kind: type[msgspec.Struct], data: Any, at: str, faults: list[Fault])
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     names = ", ".join(fields)
     if not isinstance(data, dict):
-        faults.append(Fault(at, f"expected fields ({names}), got {data!r}; give them"))
+        faults.append(Fault(at, f"expected fields ({names}), got {_shown(data)}; give them"))
         return None
     before, hints, values = len(faults), get_type_hints(kind, include_extras=True), {}
     for name in data:
         if name not in fields:
-            faults.append(Fault(_join(at, name), f"expected one of {names}, got {name!r}; {_near(str(name), fields)}"))
+            faults.append(
+                Fault(
+                    _join(at, str(name)[:80]),
+                    f"expected one of {names}, got {_shown(name)}; {_near(str(name), fields)}",
+                )
+            )
     for name, field in fields.items():
         if name in data:
             values[name] = _made(hints[name], data[name], _join(at, name), faults)
@@ -99,12 +106,12 @@ def _struct(kind: type[msgspec.Struct], data: Any, at: str, faults: list[Fault])
 def _told(error: str, plain: Any, data: Any) -> str:
     """msgspec's message in the form of the house."""
     if get_origin(plain) is Literal:
-        return f"expected one of {', '.join(get_args(plain))}, got {data!r}; {_near(str(data), get_args(plain))}"
+        return f"expected one of {', '.join(get_args(plain))}, got {_shown(data)}; {_near(str(data), get_args(plain))}"
     wanted = re.sub(r", got .*| - at `.*", "", error).replace("`", "").replace("Expected", "expected")
     wanted = _WORD.sub(lambda found: _WORDS[found[0]], wanted)
-    came = f"{len(data)} entries" if isinstance(data, list) else repr(data)
+    came = f"{len(data)} entries" if isinstance(data, list) else _shown(data)
     advice = "put quotes around it" if plain is str and not isinstance(data, str) else "change it"
-    return f"{wanted}, got {came if len(came) <= 80 else came[:77] + '...'}; {advice}"
+    return f"{wanted}, got {came}; {advice}"
 
 
 _WORDS = {
@@ -127,6 +134,11 @@ def _join(at: str, name: Any) -> str:
     return f"{at}.{name}" if at else str(name)
 
 
+def _shown(data: Any) -> str:
+    text = ascii(data) if isinstance(data, str) and not data.isprintable() else repr(data)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def _near(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), 1, 0.5)
+    found = difflib.get_close_matches(name[:80], list(known), 1, 0.5)
     return f"did you mean {found[0]}?" if found else "choose one of them"
