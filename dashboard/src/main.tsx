@@ -10,6 +10,7 @@ import "./views/styles/base.css";
 import "./views/styles/shell.css";
 import "./views/styles/fleet.css";
 import "./views/styles/device.css";
+import "./views/styles/events.css";
 
 takeKeyFromAddress();
 takeTenantFromAddress();

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { onFrame } from "../charts/frames";
+import { connectionOf } from "../format/events";
 import { ago, clockTime, dayTime } from "../format/time";
 import { formatDelay } from "../format/units";
 import { OWN_DEVICE } from "../state/fleet-list";
@@ -13,9 +14,11 @@ import { type Range, useUi } from "../state/ui";
 import { ApiError, fetchDevice } from "../wire/rest";
 import type { LiveDevice } from "../wire/store";
 import { ConnectSteps } from "./Connect";
+import { Events } from "./Events";
 import { BackIcon } from "./Icons";
 import { Link } from "./Link";
 import { MetricCard } from "./MetricCard";
+import { Plug } from "./Plug";
 
 /** A device's clock is worth a word beyond this: within it, it is the way to the door. */
 const SKEW_MS = 5_000;
@@ -26,6 +29,7 @@ export function Device({ name }: { name: string }) {
   const tenant = useUi((ui) => ui.tenant);
   const about = useQuery({
     queryKey: ["device", tenant, name],
+    refetchInterval: 5_000,
     queryFn: async ({ signal }) => {
       const summary = await fetchDevice(tenant, name, signal);
       store.applySummaries([summary]);
@@ -62,6 +66,7 @@ function DevicePage({ device }: { device: LiveDevice }) {
           <MetricCard key={name} series={device.get(name)} device={device} range={range} />
         ))}
       </div>
+      <Events device={device.name} />
     </section>
   );
 }
@@ -89,6 +94,15 @@ function Facts({ device }: { device: LiveDevice }) {
           <LastReading device={device} />
         </dd>
       </div>
+      {device.connection && (
+        <div>
+          <dt>Connection</dt>
+          <dd data-fact="connection">
+            <Plug connection={device.connection} now={clock.now()} />
+            {connectionOf(device.connection, clock.now())}
+          </dd>
+        </div>
+      )}
       <div>
         <dt>Kind</dt>
         <dd>{device.kind ?? "–"}</dd>
@@ -187,6 +201,7 @@ function Waiting({ name }: { name: string }) {
       <h1>{name} has not sent a reading yet</h1>
       <p>It is registered and its token is good. The first reading shows here within a second.</p>
       <ConnectSteps device={name} />
+      <Events device={name} />
     </section>
   );
 }

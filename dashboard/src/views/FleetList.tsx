@@ -2,6 +2,7 @@ import { memo, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { onFrame } from "../charts/frames";
 import { paletteVersion } from "../charts/palette";
 import { drawSparkline } from "../charts/sparkline";
+import { reasonOf } from "../format/events";
 import { ago } from "../format/time";
 import { describe, formatValue } from "../format/units";
 import { OWN_DEVICE } from "../state/fleet-list";
@@ -12,7 +13,9 @@ import { devicePath } from "../state/router";
 import { seedSoon } from "../state/seed";
 import { clock } from "../state/session";
 import type { LiveDevice, Series } from "../wire/store";
+import type { Connection } from "../wire/types";
 import { Link } from "./Link";
+import { Plug } from "./Plug";
 
 const SPARK = { windowMs: 120_000 };
 const OVERSCAN = 6;
@@ -58,6 +61,7 @@ export function FleetList({ devices }: { devices: LiveDevice[] }) {
               device={device}
               metrics={inOrder(device.series.keys()).join("\n")}
               kind={device.kind}
+              connection={device.connection}
               cells={cells}
             />
           </li>
@@ -107,10 +111,11 @@ interface RowProps {
   /** The names, joined, so that a row is made anew only when they change. */
   metrics: string;
   kind: string | null;
+  connection: Connection | null;
   cells: number;
 }
 
-const Row = memo(function Row({ device, metrics, kind, cells }: RowProps) {
+const Row = memo(function Row({ device, metrics, kind, connection, cells }: RowProps) {
   const names = metrics ? metrics.split("\n") : [];
   const more = names.length - cells;
   return (
@@ -121,8 +126,11 @@ const Row = memo(function Row({ device, metrics, kind, cells }: RowProps) {
           <b>{device.name}</b>
           {device.name === OWN_DEVICE && <em className="badge">This machine</em>}
           <small>
+            {connection && <Plug connection={connection} now={clock.now()} />}
             {kind ?? "device"}
-            {more > 0 && ` · ${names.length} metrics`}
+            {connection && !connection.connected
+              ? ` · offline${connection.reason && `, ${reasonOf(connection.reason)}`}`
+              : more > 0 && ` · ${names.length} metrics`}
           </small>
         </span>
       </span>

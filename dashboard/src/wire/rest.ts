@@ -1,5 +1,5 @@
 import { getKey } from "./key";
-import type { DevicePage, DeviceSummary, Problem, Series } from "./types";
+import type { DeviceEventPage, DevicePage, DeviceSummary, Problem, Series } from "./types";
 
 /** An answer that is not what was asked for, in the words of the server (problem+json). */
 export class ApiError extends Error {
@@ -58,6 +58,16 @@ export async function fetchDevices(tenant: string, signal?: AbortSignal): Promis
 
 export function fetchDevice(tenant: string, device: string, signal?: AbortSignal): Promise<DeviceSummary> {
   return get(`/v1/devices/${encodeURIComponent(device)}`, { tenant }, signal);
+}
+
+/** The newest events of a device. */
+export function fetchEvents(
+  tenant: string,
+  device: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<DeviceEventPage> {
+  return get(`/v1/devices/${encodeURIComponent(device)}/events`, { tenant, limit }, signal);
 }
 
 export interface SeriesQuery {

@@ -1,5 +1,5 @@
 import { Columns } from "./columns";
-import type { DeviceSummary, LatestValue, RowColumns, RowsFrame, SeriesColumns } from "./types";
+import type { Connection, DeviceSummary, LatestValue, RowColumns, RowsFrame, SeriesColumns } from "./types";
 
 /** A fleet row shows the last two minutes; an open device keeps more. One sample a second is enough for the eye. */
 const TRACE_SAMPLES = 128;
@@ -102,6 +102,7 @@ export class Series {
 export class LiveDevice {
   kind: string | null = null;
   created: string | number | null = null;
+  connection: Connection | null = null;
   received = 0;
   lastMs = 0;
   readonly series = new Map<string, Series>();
@@ -164,6 +165,7 @@ export class LiveStore {
       if (device.kind !== summary.kind) this.roster += 1;
       device.kind = summary.kind;
       device.created = summary.created ?? device.created;
+      device.connection = summary.connection ?? null;
       device.received = Math.max(device.received, summary.received ?? 0);
       device.lastMs = Math.max(device.lastMs, summary.last_ms ?? 0);
       for (const metric of summary.metrics) {

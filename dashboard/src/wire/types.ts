@@ -15,6 +15,31 @@ export interface LatestValue {
   received?: number;
 }
 
+/** Whether a device is connected over MQTT: since when, and if not, why (MQTT's own names). */
+export interface Connection {
+  connected: boolean;
+  since: number | null;
+  reason: string;
+  address: string;
+}
+
+export interface DeviceEvent {
+  id: string;
+  at: number;
+  kind: string;
+  reason: string;
+  client: string;
+  address: string;
+  protocol: string;
+  session_present: boolean;
+  detail: string;
+}
+
+export interface DeviceEventPage {
+  events: DeviceEvent[];
+  next: string | null;
+}
+
 export interface DeviceSummary {
   tenant: string;
   device: string;
@@ -24,6 +49,8 @@ export interface DeviceSummary {
   received: number | null;
   latest: Record<string, LatestValue>;
   created?: string | number | null;
+  /** Null for a device that never connected over MQTT. */
+  connection?: Connection | null;
 }
 
 export interface DevicePage {
