@@ -7,7 +7,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api.rest import devices, docs, events, health, metrics, problems, readings, rules, series, status
+from api.rest import (
+    devices,
+    docs,
+    events,
+    health,
+    metrics,
+    problems,
+    readings,
+    registered_devices,
+    registry,
+    rules,
+    series,
+    status,
+)
 from api.rest.measure import Measured
 from api.rest.page import Page
 from api.state.state import build, running
@@ -49,5 +62,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     problems.install(app)
     for door in (devices, series, readings, rules, events, status, health, metrics, docs, live):
         app.include_router(door.router)
+    for router in (registry.sites, registry.models, registered_devices.router):
+        app.include_router(router)
     app.mount("/", Page(project_folder() / settings.page))
     return app

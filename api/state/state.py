@@ -15,6 +15,7 @@ from api.state.lag import LagWatch
 from api.state.live import LiveLog
 from api.state.meters import Meters
 from api.state.postgres import Postgres
+from api.state.registry import RegistryDesk
 from api.state.rules import RuleDesk
 from api.state.status import StatusBoard
 from api.state.valkey import Valkey
@@ -37,6 +38,7 @@ class State:
     status: StatusBoard
     meters: Meters
     rules: RuleDesk
+    registry: RegistryDesk
 
 
 def build(settings: ApiSettings) -> State:
@@ -49,8 +51,10 @@ def build(settings: ApiSettings) -> State:
     feed = Feed(settings, live, valkey.everything)
     status = StatusBoard(feed, lag, dead_letters, postgres, clickhouse, meters, settings)
     feed.on_tick.append(status.on_tick)
-    rules = RuleDesk(settings.postgres)
-    return State(settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters, rules)
+    rules, desk = RuleDesk(settings.postgres), RegistryDesk(settings.postgres)
+    return State(
+        settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters, rules, desk
+    )
 
 
 @asynccontextmanager

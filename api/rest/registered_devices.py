@@ -1,0 +1,121 @@
+"""Registered devices: lists by site, model and tag, whole files in and out, and tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import HTTPException, Query, Request, Response
+from psycopg import Connection
+
+from api.rest import registry_models as answers
+from api.rest.depends import Here, Tenant, clean
+from api.rest.problems import Json, responses
+from api.rest.registry import Name, devices, plain
+from api.rest.versions import body
+from headwater import registry
+from headwater.model.errors import BadRequest
+from headwater.registry import files, search
+from headwater.registry.files import Format
+
+_MOST_FILE_BYTES = 33_554_432
+_TYPES = {"text/csv": Format.CSV, "application/x-ndjson": Format.NDJSON}
+_BODY = {"requestBody": {"required": True, "content": {name: {"schema": {"type": "string"}} for name in _TYPES}}}
+_DAY_S = 86_400
+
+Site = Annotated[str | None, Query(max_length=128, description="only those at this site")]
+Model = Annotated[str | None, Query(max_length=128, description="only those of this model")]
+Tag = Annotated[str | None, Query(max_length=128, description="only those with this tag")]
+
+
+@devices.get(
+    "",
+    operation_id="list_registered_devices",
+    summary="List registered devices",
+    response_model=answers.Devices,
+)
+async def list_devices(
+    state: Here,
+    request: Request,
+    tenant: Tenant,
+    site: Site = None,
+    model: Model = None,
+    tag: Tag = None,
+    limit: Annotated[int, Query(ge=1, le=1_000, description="most devices to answer with")] = 100,
+    cursor: Annotated[str, Query(max_length=256, description="`next` of the answer before")] = "",
+) -> Response:
+    """By name, a page at a time. `Accept: text/csv` or `application/x-ndjson` gives all of them as a file."""
+    for name, value in (("site", site), ("model", model), ("tag", tag)):
+        clean(name, value or "")
+    accepted = request.headers.get("accept", "")
+    form = next((form for name, form in _TYPES.items() if name in accepted), None)
+    if form is not None:
+        wanted = search.Wanted(tenant, site, model, tag)
+        found = await state.registry.within(lambda conn: search.devices(conn, wanted))
+        media = next(name for name, value in _TYPES.items() if value is form)
+        return Response("".join(files.write(found, form)), media_type=media)
+    page = search.Wanted(tenant, site, model, tag, clean("cursor", cursor), limit + 1)
+    found = await state.registry.within(lambda conn: search.devices(conn, page))
+    after = found[limit - 1].device if len(found) > limit else None
+    return Json({"devices": [plain(device) for device in found[:limit]], "next": after})
+
+
+@devices.post(
+    "",
+    operation_id="import_devices",
+    summary="Make or change the devices of a file",
+    response_model=answers.Imported,
+    openapi_extra=_BODY,
+    responses=responses(415),
+)
+async def import_devices(state: Here, request: Request, tenant: Tenant) -> Json:
+    """All of them or none. What the file does not say of a device stays; new ones get a token, which is told once."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    form = _TYPES.get(kind)
+    if form is None:
+        raise HTTPException(415, f"expected the content type {' or '.join(_TYPES)}, got {kind[:80] or 'none'!r}")
+    try:
+        text = (await body(request, _MOST_FILE_BYTES)).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"expected UTF-8, got bytes that are none: {error}; save the file as UTF-8", "body") from error
+
+    def work(conn: Connection[Any]) -> list[files.Loaded]:
+        return files.load(conn, files.read(text, form, tenant))
+
+    return Json({"devices": msgspec.to_builtins(await state.registry.within(work))})
+
+
+@devices.post(
+    "/{name}/token",
+    operation_id="rotate_token",
+    summary="Give a device a new token",
+    response_model=answers.Token,
+    responses=responses(404),
+)
+async def rotate_token(
+    state: Here,
+    name: Name,
+    tenant: Tenant,
+    overlap_s: Annotated[int, Query(ge=0, le=365 * _DAY_S, description="how long older tokens stay good")] = _DAY_S,
+    expires_s: Annotated[int | None, Query(ge=1, description="when the new one ends; never if not given")] = None,
+) -> Json:
+    """Both tokens are good during the overlap."""
+    token = registry.new_token()
+    await state.registry.within(lambda conn: registry.rotate(conn, tenant, name, token, overlap_s, expires_s))
+    return Json({"tenant": tenant, "device": name, "token": token})
+
+
+@devices.delete(
+    "/{name}/token",
+    operation_id="revoke_tokens",
+    summary="Withdraw every token of a device",
+    status_code=204,
+    responses=responses(404),
+)
+async def revoke_tokens(state: Here, name: Name, tenant: Tenant) -> Response:
+    """Its connections end at once, and it does not come in again."""
+    await state.registry.within(lambda conn: registry.revoke(conn, tenant, name))
+    return Response(status_code=204)
+
+
+router = devices

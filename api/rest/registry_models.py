@@ -1,0 +1,106 @@
+"""What the registry answers, for the OpenAPI description. Times are UTC epoch milliseconds."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+Scalar = str | bool | int | float | None
+
+
+class Versioned(BaseModel):
+    """What every entry of the registry has."""
+
+    tenant: str
+    version: int = Field(description="the ETag, for If-Match; grows with every change")
+    changed_ms: int
+
+
+class Site(Versioned):
+    """A place with devices."""
+
+    site: str
+    title: str
+    zone: str = Field(description="time zone (IANA)")
+    place: str
+
+
+class Metric(BaseModel):
+    """What a model says of a metric: reading * scale is the value in unit."""
+
+    unit: str
+    scale: float
+    low: float | None = Field(description="least plausible value, in unit")
+    high: float | None
+    sensitivity: float | None = Field(description="the smallest change that means something, in unit")
+    title: str
+
+
+class Model(Versioned):
+    """A kind of device."""
+
+    model: str
+    title: str
+    metrics: dict[str, Metric]
+
+
+class Attributes(BaseModel):
+    """Facts by who may write and read them."""
+
+    server: dict[str, Scalar] = Field(description="written here, never told to the device")
+    shared: dict[str, Scalar] = Field(description="written here, told to the device")
+    client: dict[str, Scalar] = Field(description="written by the device")
+
+
+class Device(Versioned):
+    """A device as registered."""
+
+    device: str
+    kind: str
+    site: str | None
+    model: str | None
+    tags: list[str] = Field(description="sorted, each once")
+    attributes: Attributes
+    created_ms: int
+    token: str = Field(description="state of its tokens: good, revoked, expired or none")
+
+
+class Sites(BaseModel):
+    """All sites of a tenant."""
+
+    sites: list[Site]
+
+
+class Models(BaseModel):
+    """All models of a tenant."""
+
+    models: list[Model]
+
+
+class Devices(BaseModel):
+    """Some devices, by name, and where to go on."""
+
+    devices: list[Device]
+    next: str | None = Field(description="send as `cursor` for the next devices; null at the end")
+
+
+class Token(BaseModel):
+    """A new token; it cannot be read again."""
+
+    tenant: str
+    device: str
+    token: str
+
+
+class ImportedDevice(BaseModel):
+    """What an import did with a line."""
+
+    tenant: str
+    device: str
+    what: str = Field(description="added, changed or same")
+    token: str | None = Field(description="of a device that had none; it cannot be read again")
+
+
+class Imported(BaseModel):
+    """What an import did."""
+
+    devices: list[ImportedDevice]
