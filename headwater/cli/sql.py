@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import readline
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,19 +11,24 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from headwater.cli import sql_metrics
 from headwater.cli.show import console as terminal
 from headwater.cli.show import errors, told
 from headwater.cli.sql_console import HELP, Console, Reading, talk
 from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
 from headwater.sql import tables
+from headwater.sql.keeping import ensure_gateway
 from headwater.sql.session import Session
-from headwater.stack import gateway, life, submit
+from headwater.stack import gateway, submit
 from headwater.stack.files import write_private
-from headwater.stack.program import why_not_ready
 from headwater.stack.state import State
 
 app = typer.Typer(help="Analysts' SQL: a console, and metrics as files.", invoke_without_command=True)
+app.command(name="test")(sql_metrics.try_)
+app.command()(sql_metrics.deploy)
+app.command()(sql_metrics.undeploy)
+app.command(name="list")(sql_metrics.list_)
 
 HISTORY = "sql_history"
 HISTORY_LINES = 2_000
@@ -33,10 +37,7 @@ HISTORY_LINES = 2_000
 @contextmanager
 def open_session(state: State, settings: JobSettings) -> Iterator[Session]:
     """A session of the gateway, which is started if it does not run."""
-    if why_not_ready(gateway.program(state).probe):
-        if sys.stderr.isatty():
-            errors.print("[dim]starting the SQL Gateway …[/dim]")
-        life.ensure(state, gateway.NAME)
+    ensure_gateway(state)
     options = tables.properties(settings, str(submit.wheel(state)), 1)
     with Session(gateway.url(state), options) as session:
         yield session

@@ -40,9 +40,12 @@ def scan(start: int | None, latest: bool = False, until_now: bool = False) -> st
     return Log(from_ms=start, bounded=until_now).scan()
 
 
-def statement(name: str, settings: JobSettings, start_options: str) -> str:
-    """The text of `sql/<name>.sql` with reading starting where `start_options` say."""
-    given = {**values(settings, Log()), "group": "headwater-sql", "scan": start_options}
+def statement(name: str, settings: JobSettings, start_options: str, group: str = "headwater-sql") -> str:
+    """The text of `sql/<name>.sql` with reading starting where `start_options` say.
+
+    `group` is the Kafka group under which a job commits how far it has come.
+    """
+    given = {**values(settings, Log()), "group": group, "scan": start_options, "only": ""}
     return Template(text(name)).substitute(given)
 
 

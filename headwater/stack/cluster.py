@@ -81,11 +81,15 @@ class Cluster:
         found: dict[str, Any] = probes.http_json(f"{self.url}/jobs/{job_id}/checkpoints", timeout_s=5)
         return found
 
-    def why_failed(self, job_id: str) -> str:
-        """The first lines of a job's last exception; empty if it has none."""
+    def why_failed(self, job_id: str, characters: int = 2_000) -> str:
+        """The beginning of a job's last exception; empty if it has none."""
         found = probes.http_json(f"{self.url}/jobs/{job_id}/exceptions", timeout_s=5)
         entries = found.get("exceptionHistory", {}).get("entries", [])
-        return str(entries[0]["stacktrace"])[:2_000] if entries else str(found.get("root-exception") or "")[:2_000]
+        return (
+            str(entries[0]["stacktrace"])[:characters]
+            if entries
+            else str(found.get("root-exception") or "")[:characters]
+        )
 
     def stop(self, name: str, folder: str = "", timeout_s: float = 60) -> str:
         """Stops a job with a savepoint, below `folder` or the cluster's default, and returns the savepoint's path.

@@ -1,4 +1,4 @@
-"""A Flink session cluster: one JobManager, one TaskManager with four slots, RocksDB, checkpoints on disk.
+"""A Flink session cluster: one JobManager, one TaskManager with eight slots, RocksDB, checkpoints on disk.
 
 `FLINK_HOME` is made in the state folder, since the one in the wheel lacks our jars and conf and must not be changed:
 copies of `bin/`, links to the jars of `lib/`, `opt/` and the plugins, and our own jars and conf.
@@ -225,7 +225,7 @@ def taskmanager(state: State) -> Program:
         probe=probes.flink_taskmanager(state.url("flink")),
         depends=("jars",),
         version=FLINK_VERSION,
-        says="Flink's worker: 4 slots, 1568 MiB at most",
+        says="Flink's worker: 8 slots, 1632 MiB at most",
         stop_wait_s=30,
         settle_s=3,
     )

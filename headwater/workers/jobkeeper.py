@@ -13,6 +13,7 @@ import structlog
 from headwater.logs import configure
 from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
+from headwater.sql.keeping import MetricKeeper
 from headwater.stack.jobs import Keeper
 from headwater.stack.state import State
 from headwater.stopping import stop_event
@@ -23,7 +24,7 @@ REFUSED_S = 10.0
 _log = structlog.get_logger()
 
 
-def keep(keepers: list[Keeper], stopping: threading.Event) -> None:
+def keep(keepers: list[Keeper], metrics: MetricKeeper, stopping: threading.Event) -> None:
     """Looks after all jobs until `stopping` is set. Nothing that Flink or a job does ends this loop."""
     while not stopping.is_set():
         pause = EVERY_S
@@ -36,6 +37,11 @@ def keep(keepers: list[Keeper], stopping: threading.Event) -> None:
             except StackError as error:
                 _log.error("job was not taken, trying again", job=keeper.name, error=str(error))
                 pause = REFUSED_S
+        try:
+            for did in metrics.look():
+                _log.info("metric", did=did)
+        except OSError as error:
+            _log.warning("Flink does not answer, metrics wait", flink=metrics.cluster.url, error=str(error))
         stopping.wait(pause)
 
 
@@ -45,7 +51,7 @@ def main() -> None:
     configure(settings.log_format)
     stopping = stop_event()
     state = State.load()
-    keep([Keeper(state, name, settings) for name in JOBS], stopping)
+    keep([Keeper(state, name, settings) for name in JOBS], MetricKeeper(state, settings), stopping)
     _log.info("stopped")
 
 

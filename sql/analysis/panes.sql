@@ -28,5 +28,6 @@ from (
     from panes_log
     where tenant <> '_pulse'
         and `count` > 0
+        ${only}
 ) as versions
 where place = 1

@@ -1,0 +1,249 @@
+"""Keeps the job of each deployed metric running: from its newest checkpoint, and without the PyFlink client.
+
+A metric whose query fails at run time is stopped, alone, and says why; one whose cluster or Kafka was away is submitted
+again.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from string import Template
+
+from headwater.model.errors import BadRequest, StackError
+from headwater.model.pack import PANE_MS
+from headwater.model.settings import JobSettings
+from headwater.sql import deployed, tables, trial
+from headwater.sql.deployed import Deployed
+from headwater.sql.metric import Metric
+from headwater.sql.session import Session, innermost
+from headwater.stack import flink, gateway, life, snapshots, submit
+from headwater.stack.cluster import Cluster, Job
+from headwater.stack.program import why_not_ready
+from headwater.stack.state import State
+
+PARALLELISM = 1
+MINI_BATCH_MS = 1_000
+GONE_S = 30.0
+
+_NOT_ITS_FAULT = re.compile(
+    r"apache\.kafka|TaskManager|TaskExecutor|NoResourceAvailable|heartbeat|Heartbeat|JobMaster|Connection refused|"
+    r"RemoteTransport|OutOfMemory|CheckpointException|disk|No space"
+)
+"""Words in the reason of a failure that say that the machine failed and not the query."""
+
+_FEW_RESTARTS = {
+    "restart-strategy.type": "exponential-delay",
+    "restart-strategy.exponential-delay.initial-backoff": "200 ms",
+    "restart-strategy.exponential-delay.max-backoff": "2 s",
+    "restart-strategy.exponential-delay.attempts-before-reset-backoff": "4",
+}
+
+
+def its_fault(trace: str) -> str:
+    """Why a query failed, in a line; empty if the stack trace tells of the machine or of Kafka."""
+    said = "\n".join(line for line in trace.splitlines() if not line.lstrip().startswith(("at ", "... ")))
+    return "" if _NOT_ITS_FAULT.search(said) else innermost(trace) or "no reason is known"
+
+
+def now_ms() -> int:
+    """Wall clock, epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
+def options(state: State, settings: JobSettings, one: Deployed, wheel: str, savepoint: str = "") -> dict[str, str]:
+    """Flink's options of the session that submits the job of a metric."""
+    return {
+        **tables.properties(settings, wheel, PARALLELISM),
+        **flink.job_options(state),
+        **_FEW_RESTARTS,
+        "table.exec.mini-batch.allow-latency": f"{MINI_BATCH_MS} ms",
+        "table.exec.state.ttl": f"{settings.state_ttl_ms + one.window_ms} ms",
+        # Sinks choose by version: a state that puts changes of one row in order would only delay them.
+        "table.exec.sink.upsert-materialize": "NONE",
+        "table.exec.sink.require-on-conflict": "false",
+        "pipeline.name": one.job,
+        **({"execution.state-recovery.path": savepoint} if savepoint else {}),
+    }
+
+
+def job_statements(settings: JobSettings, one: Deployed) -> list[str]:
+    """All that a session must run before the insert, and the insert."""
+    metric = one.metric()
+    start = tables.scan(one.from_ms or None)
+    given = {"metric": one.name, "revision": one.revision, "first_pane": one.first_pane}
+    return [
+        *trial.function_statements(metric),
+        tables.statement("analysis/panes_log", settings, start, f"headwater-{one.job}"),
+        tables.statement("sources/processed_data", settings, start),
+        *trial.view_statements(metric),
+        Template(tables.text("analysis/metric_sink")).substitute(given),
+    ]
+
+
+def starting_at(one: Deployed, settings: JobSettings, now: int) -> None:
+    """Sets from where a job with empty state reads: all that its first rows, of the panes open now, look back on."""
+    first = now - settings.horizon_ms
+    one.first_pane = first - first % PANE_MS
+    # A row of a pane is written for the last time within the horizon after its end.
+    one.from_ms = one.first_pane - one.window_ms - settings.ahead_ms
+
+
+class MetricKeeper:
+    """Keeps the jobs of all deployed metrics of a stack running. Not for two threads at once."""
+
+    def __init__(self, state: State, settings: JobSettings) -> None:
+        self.state, self.settings = state, settings
+        self.cluster = Cluster(settings.flink)
+        self._postgres = settings.postgres.get_secret_value()
+        self._restored: dict[str, tuple[str, str]] = {}
+
+    def look(self) -> list[str]:
+        """One look at each metric; says what it did. Raises `OSError` if the cluster does not answer."""
+        said = []
+        for one in deployed.all_of(self.state):
+            try:
+                with deployed.locked(self.state, one.name):
+                    now = deployed.read(self.state, one.name)
+                    if now is not None and (did := self.look_at(now)):
+                        said.append(f"{one.name}: {did}")
+            except (StackError, BadRequest) as error:
+                said.append(f"{one.name}: {error}")
+        return said
+
+    def look_at(self, one: Deployed) -> str:
+        """The same for one, for who holds its lock."""
+        jobs = [job for job in self.cluster.jobs() if job.name == one.job]
+        live = [job for job in jobs if job.live]
+        if not one.wanted:
+            for job in live:
+                self.cluster.cancel(job.id)
+            return f"{len(live)} jobs of an undeployed metric cancelled" if live else ""
+        if live:
+            return self._seen_running(one, live)
+        if one.state == "failed":
+            return ""
+        ended = [job for job in jobs if job.state == "FAILED" and one.runs and job.id == one.runs[-1]]
+        if ended and (why := self._its_fault(one, ended[0])):
+            one.state, one.why = "failed", why
+            deployed.save(self.state, one, self._postgres)
+            return f"stopped, since its query failed: {why}"
+        return self.submit(one)
+
+    def _seen_running(self, one: Deployed, live: list[Job]) -> str:
+        for job in live:
+            if job.id != live[0].id:
+                self.cluster.cancel(job.id)
+        state = "running" if live[0].healthy else "starting"
+        changed = state != one.state or one.why != ""
+        if live[0].id not in one.runs:
+            one.runs.append(live[0].id)
+            changed = True
+        old = [job_id for job_id in one.runs if job_id != live[0].id]
+        if old and snapshots.of_jobs(self.state, [live[0].id]):
+            snapshots.forget(self.state, old)
+            one.runs, one.bad, changed = [live[0].id], [], True
+        if changed:
+            one.state, one.why = state, ""
+            deployed.save(self.state, one, self._postgres)
+        return ""
+
+    def _its_fault(self, one: Deployed, job: Job) -> str:
+        """Why its query failed; empty if it was the machine, or the snapshot that it was to go on from."""
+        trace = self.cluster.why_failed(job.id, 20_000)
+        restored = self._restored.pop(one.name, None)
+        if restored is not None and restored[0] == job.id and "restore" in trace:
+            one.bad.append(restored[1])
+            return ""
+        return its_fault(trace)
+
+    def submit(self, one: Deployed) -> str:
+        """Submits the job of a metric, from its newest snapshot if there is one. Raises `StackError`, `BadRequest`."""
+        ensure_gateway(self.state)
+        found = [each for each in snapshots.of_jobs(self.state, one.runs) if str(each.path) not in one.bad]
+        savepoint = found[0].uri if found else ""
+        if not savepoint:
+            starting_at(one, self.settings, now_ms())
+        given = options(self.state, self.settings, one, str(submit.wheel(self.state)), savepoint)
+        with Session(gateway.url(self.state), given) as session:
+            *before, insert = job_statements(self.settings, one)
+            for each in before:
+                session.run(each)
+            job_id = session.execute(insert).job_id
+        one.runs.append(job_id)
+        one.state, one.why = "starting", ""
+        if found:
+            self._restored[one.name] = (job_id, str(found[0].path))
+        deployed.save(self.state, one, self._postgres)
+        return f"submitted as {job_id}, {f'from {found[0].path.name}' if found else 'with empty state'}"
+
+    def deploy(self, metric: Metric, check: Callable[[], None]) -> str:
+        """Deploys a metric that was tested; one whose query has changed takes the place of the one that runs.
+
+        `check` raises if there is no room for a job more. Raises `BadRequest` with Flink's reason; what ran before then
+        goes on.
+        """
+        if devices := deployed.measured(self._postgres, metric.name):
+            raise BadRequest(f"name: expected one that no device sends, {', '.join(devices)} does: choose another")
+        with deployed.locked(self.state, metric.name):
+            before = deployed.read(self.state, metric.name)
+            one = deployed.of(metric)
+            same = before is not None and before.digest == one.digest
+            if before is not None:
+                one.revision = before.revision + (0 if same else 1)
+                one.runs = before.runs if same else []
+                one.from_ms, one.first_pane = before.from_ms, before.first_pane
+            live = self.cluster.live(one.job)
+            if live and same and before is not None and before.state != "failed":
+                one.state, one.why = before.state, before.why
+                deployed.save(self.state, one, self._postgres)
+                return "its query is unchanged and runs; what is said of it is taken over"
+            self.explain(one)
+            if not live:
+                check()
+            for job in live:
+                self.cluster.cancel(job.id)
+            self._wait_gone(one.job)
+            return self.submit(one)
+
+    def explain(self, one: Deployed) -> None:
+        """Has Flink plan the job without running it. Raises `BadRequest` with its reason."""
+        ensure_gateway(self.state)
+        given = options(self.state, self.settings, one, str(submit.wheel(self.state)))
+        with Session(gateway.url(self.state), given) as session:
+            *before, insert = job_statements(self.settings, one)
+            try:
+                for each in before:
+                    session.run(each)
+                session.run(f"explain {insert[insert.index('insert into') :]}")
+            except BadRequest as error:
+                raise BadRequest(trial.explained(one.metric(), str(error))) from error
+
+    def undeploy(self, name: str) -> str:
+        """Ends a metric's job and leaves its rows. Raises `BadRequest` if it is not deployed."""
+        with deployed.locked(self.state, name):
+            one = deployed.read(self.state, name)
+            if one is None or not one.wanted:
+                raise BadRequest(f"expected a deployed metric, got {name}: `headwater sql list` shows them")
+            live = self.cluster.live(one.job)
+            for job in live:
+                self.cluster.cancel(job.id)
+            self._wait_gone(one.job)
+            snapshots.forget(self.state, one.runs)
+            one.wanted, one.state, one.why, one.runs = False, "undeployed", "", []
+            deployed.save(self.state, one, self._postgres)
+        return f"{len(live)} job cancelled; its rows stay"
+
+    def _wait_gone(self, job: str) -> None:
+        until = time.monotonic() + GONE_S
+        while self.cluster.live(job):
+            if time.monotonic() > until:
+                raise StackError(f"{job} did not end within {GONE_S:.0f} s.", "see `headwater logs jobmanager`.")
+            time.sleep(0.1)
+
+
+def ensure_gateway(state: State) -> None:
+    """Starts the gateway if it does not run."""
+    if why_not_ready(gateway.program(state).probe):
+        life.ensure(state, gateway.NAME)
