@@ -55,7 +55,7 @@ class Events:
         self._stopping = threading.Event()
         # Ascending over restarts: a broker makes fewer than a million connections a second.
         self._numbers = itertools.count(time.time_ns() // 1_000)
-        self._thread = threading.Thread(target=self._run, name="device-events", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="events-of-devices", daemon=True)
         self._counting = threading.Lock()
         self._open = 0
         # Before any hook: whatever was connected before has ended, perhaps without a word.
