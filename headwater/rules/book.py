@@ -72,17 +72,12 @@ class Rules:
         self._from, self._until = 0, -1
         self._on: dict[str, list[Judge]] = {}
 
-    def moved(self, subject: Subject) -> None:
-        """The registry says something new of the device, in the order of the log."""
-        self._history.append(subject)
-        self._until = -1
-
     def changes(self, after: int, until: int) -> list[int]:
         """The log times, later than `after` and up to `until`, at which what is in force may change, ascending."""
         edits = self._book.changes
         found = edits[bisect_right(edits, after) : bisect_right(edits, until)]
         moves = [subject.since for subject in self._history if after < subject.since <= until]
-        return sorted({*found, *moves})
+        return sorted({*found, *moves}) if found or moves else []
 
     def subject(self, log_time: int) -> Subject:
         """The device as it was at a log time."""
@@ -104,9 +99,10 @@ class Rules:
         return found
 
     def _remember(self, log_time: int) -> None:
-        times = sorted([*self._book.changes, *(subject.since for subject in self._history)])
-        place = bisect_right(times, log_time)
-        self._from = times[place - 1] if place else 0
-        self._until = times[place] if place < len(times) else 1 << 62
+        self._from, self._until = 0, 1 << 62
+        for times in (self._book.changes, [subject.since for subject in self._history]):
+            place = bisect_right(times, log_time)
+            self._from = max(self._from, times[place - 1] if place else 0)
+            self._until = min(self._until, times[place] if place < len(times) else 1 << 62)
         self._known = len(self._book.changes)
         self._on = {}
