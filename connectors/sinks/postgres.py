@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
+from connectors.sinks.alerts import AlertSink
 from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
 from connectors.sinks.events import EventSink
@@ -181,7 +182,7 @@ def _line(row: Aggregate) -> str:
 def main() -> None:
     """Run until SIGTERM."""
     settings = SinkSettings()
-    run(PostgresSink(settings), settings, EventSink(settings))
+    run(PostgresSink(settings), settings, EventSink(settings), AlertSink(settings))
 
 
 if __name__ == "__main__":

@@ -177,6 +177,9 @@ class SinkSettings(Settings):
         "cannot be corrected",
     )
     keep_events_days: int = Field(30, ge=1, description="days that events of devices are kept in PostgreSQL")
+    keep_alerts_days: int = Field(
+        90, ge=1, description="days that a cleared alert is kept in PostgreSQL after it last changed"
+    )
     keep_events_each: int = Field(
         1_000, ge=1, description="most events of each device that are kept in PostgreSQL, trimmed each hour"
     )
