@@ -31,7 +31,7 @@ class AlertSink(RecordSink):
     def __init__(self, settings: SinkSettings) -> None:
         super().__init__(settings)
         self._keep_ms = settings.keep_alerts_days * _DAY_MS
-        self._insert, self._fold, self._trim = (load("alerts", name) for name in ("insert", "fold", "trim"))
+        self._insert, self._fold, self._trim = (load("episodes", name) for name in ("insert", "fold", "trim"))
         self._log = structlog.get_logger(__name__)
 
     def store_records(self, cursor: psycopg.Cursor[Any], records: list[AlertEvent]) -> None:

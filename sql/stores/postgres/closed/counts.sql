@@ -1,4 +1,5 @@
--- What every row of a span of event time says; $1, $2: start and end, epoch ms.
+-- What every row of a span of event time says; $1, $2: start and end, epoch ms. Metrics that analysts have deployed
+-- have no readings of their own.
 select
     tenant,
     device,
@@ -11,3 +12,4 @@ from aggregate_10s
 where
     pane >= to_timestamp($1::bigint / 1000)
     and pane < to_timestamp($2::bigint / 1000)
+    and metric not in (select name from deployed_metric)
