@@ -2,9 +2,11 @@
 
 import uuid
 
+import psycopg
 import pytest
 
-from connectors.sinks.events import Events, EventSink
+from connectors.sinks.events import EventSink
+from headwater.model import codec
 from headwater.model.event import BROKER_RESTARTED, BROKER_TENANT, DeviceEvent, Kind
 from headwater.model.settings import SinkSettings
 from tests.integration.api_server import Log, Stores, now_ms, served
@@ -32,6 +34,11 @@ def sink(kafka: str, stores: Stores):
 @pytest.fixture
 def tenant() -> str:
     return f"t{uuid.uuid4().hex[:8]}"
+
+
+def store(sink: EventSink, *events: DeviceEvent) -> None:
+    sink.write(events, {})
+    sink.flush()
 
 
 class Story:
@@ -66,7 +73,7 @@ def test_events_are_kept_once_and_come_newest_first_a_page_at_a_time(api, stores
         story.tell(Kind.CONNECTED),
     )
     for order in ([came, lost], [back, came], [lost, back, back]):
-        sink.store(Events(order))
+        store(sink, *order)
     first = api.json("/v1/devices/d/events", tenant=tenant, limit=2)
     rest = api.json("/v1/devices/d/events", tenant=tenant, limit=2, cursor=first["next"])
     assert [event["at"] for event in first["events"] + rest["events"]] == [back.at, lost.at, came.at, came.at]
@@ -85,6 +92,10 @@ def test_events_are_kept_once_and_come_newest_first_a_page_at_a_time(api, stores
         "detail": "of a test",
     }
     assert kinds(api, tenant, kind="disconnected") == [("disconnected", "connection-lost")]
+    with psycopg.connect(stores.postgres) as connection:
+        waiting = connection.execute("select value from outbox where key = %s", [f"{tenant}/d"]).fetchall()
+    [first_seen] = [codec.decode(DeviceEvent, value.encode()) for (value,) in waiting]
+    assert first_seen.id in {event["id"] for event in rest["events"]}
     assert kinds(api, tenant, **{"from": lost.at, "to": back.at}) == [("disconnected", "connection-lost")]
 
 
@@ -92,11 +103,11 @@ def test_the_state_of_a_connection_stands_in_the_list_and_with_the_device(api, s
     stores.register(tenant, "d", "never")
     story = Story(tenant)
     came = story.tell(Kind.CONNECTED)
-    sink.store(Events([came]))
+    store(sink, came)
     there = {"connected": True, "since": came.at, "reason": "", "address": "10.0.0.7"}
     assert api.json("/v1/devices/d", tenant=tenant)["connection"] == there
     gone = story.tell(Kind.DISCONNECTED, "keep-alive-timeout")
-    sink.store(Events([gone]))
+    store(sink, gone)
     away = {"connected": False, "since": gone.at, "reason": "keep-alive-timeout", "address": "10.0.0.7"}
     listed = api.json("/v1/devices", tenant=tenant)["devices"]
     assert {each["device"]: each["connection"] for each in listed} == {"d": away, "never": None}
@@ -108,14 +119,14 @@ def test_a_start_of_the_broker_ends_older_connections_until_their_true_end_is_kn
     came = story.tell(Kind.CONNECTED)
     lost = story.tell(Kind.DISCONNECTED, "connection-lost")
     started = story.broker_started()
-    sink.store(Events([came, started]))
+    store(sink, came, started)
     assert kinds(api, tenant, kind="disconnected") == [("disconnected", BROKER_RESTARTED)]
     assert api.json("/v1/devices/d", tenant=tenant)["connection"]["since"] == started.at
-    sink.store(Events([lost]))
+    store(sink, lost)
     assert kinds(api, tenant, kind="disconnected") == [("disconnected", "connection-lost")]
     assert api.json("/v1/devices/d", tenant=tenant)["connection"]["since"] == lost.at
     back = story.tell(Kind.CONNECTED)
-    sink.store(Events([started, back]))
+    store(sink, started, back)
     assert api.json("/v1/devices/d", tenant=tenant)["connection"]["connected"]
 
 
@@ -123,7 +134,7 @@ def test_of_a_device_the_newest_events_stay_and_what_is_too_old_goes(api, sink, 
     story = Story(tenant)
     ancient = story.tell(Kind.MOVED, connection=0)
     many = [story.tell(Kind.MOVED, connection=0) for _ in range(9)]
-    sink.store(Events([*many, DeviceEvent(**{**story.given, "kind": "moved", "at": ancient.at - 40 * 86_400_000})]))
+    store(sink, *many, DeviceEvent(**{**story.given, "kind": "moved", "at": ancient.at - 40 * 86_400_000}))
     sink.upkeep()
     found = api.json("/v1/devices/d/events", tenant=tenant)["events"]
     assert [event["at"] for event in found] == [event.at for event in reversed(many[-5:])]

@@ -40,9 +40,10 @@ def stored(up: Line) -> Iterator[None]:
         thread.join()
 
 
-@pytest.fixture
-def up(tmp_path, kafka, postgres):
-    with line(tmp_path / "line", kafka, postgres) as made, stored(made):
+@pytest.fixture(scope="module")
+def up(tmp_path_factory, kafka, postgres):
+    """One line for all tests: each has devices of its own."""
+    with line(tmp_path_factory.mktemp("events") / "line", kafka, postgres) as made, stored(made):
         made.up()
         yield made
 
@@ -126,6 +127,7 @@ def test_a_killed_broker_ends_what_was_connected_and_a_stopped_one_says_so(up):
     told.close()
     up.start("broker")
     expect(up, "told", CONNECTED, ended("server-shutting-down"))
+    up.wait_open()
 
 
 def test_names_that_nobody_has_registered_make_no_events_however_many_try(up):
@@ -152,11 +154,11 @@ def test_events_of_an_outage_of_kafka_come_later_and_none_is_missing(tmp_path, p
     away = [f"away{number}" for number in range(5)]
     with ExitStack() as stack:
         with running(program, logs):
-            up = stack.enter_context(line(tmp_path / "line", state.url("kafka"), postgres))
-            up.up()
-            up.device("before").close()
+            own = stack.enter_context(line(tmp_path / "line", state.url("kafka"), postgres))
+            own.up()
+            own.device("before").close()
         for device in away:
-            up.device(device).close()
-        with running(program, logs), stored(up):
+            own.device(device).close()
+        with running(program, logs), stored(own):
             for device in ("before", *away):
-                expect(up, device, CONNECTED, ended("normal-disconnection"))
+                expect(own, device, CONNECTED, ended("normal-disconnection"))
