@@ -34,9 +34,11 @@ def register_own(state: State) -> str:
         )
         about = {"site": own_entries.OFFICE, "model": own_entries.MACHINE, "tags": ["computer"]}
         _describe(connection, agent.agent_tenant, {agent.agent_device: about})
-        for number in numbers:
-            name = device_name(number)
-            registry.add_device(connection, fleet.fleet_tenant, name, device_token(secret, name), kind_of(number))
+        named = [(device_name(number), kind_of(number)) for number in numbers]
+        registry.add_devices(
+            connection,
+            (registry.NewDevice(fleet.fleet_tenant, name, device_token(secret, name), kind) for name, kind in named),
+        )
         _describe(connection, fleet.fleet_tenant, {device_name(number): _simulated(number) for number in numbers})
     return f"{agent.agent_device} and {fleet.fleet_devices} simulated devices"
 

@@ -17,12 +17,14 @@ from headwater.registry.credentials import (
     token_sha256,
 )
 from headwater.registry.names import MAX_NAME, check_name
-from headwater.registry.simple import add_device, add_tenant
+from headwater.registry.simple import NewDevice, add_device, add_devices, add_tenant
 
 __all__ = [
     "MAX_NAME",
     "Credential",
+    "NewDevice",
     "add_device",
+    "add_devices",
     "add_tenant",
     "all_good",
     "check_name",

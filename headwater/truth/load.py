@@ -140,8 +140,9 @@ def register(url: str, tenant: str, names: Iterable[str]) -> dict[str, str]:
     tokens = {name: registry.new_token() for name in names}
     with psycopg.connect(url) as connection:
         registry.add_tenant(connection, tenant)
-        for name, token in tokens.items():
-            registry.add_device(connection, tenant, name, token)
+        registry.add_devices(
+            connection, (registry.NewDevice(tenant, name, token) for name, token in tokens.items())
+        )
     return tokens
 
 
