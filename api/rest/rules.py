@@ -24,6 +24,7 @@ router = APIRouter(
 )
 
 _MOST_BYTES = 65_536
+(_BODY,), COMPONENTS = msgspec.json.schema_components([Draft], ref_template="#/components/schemas/{name}")
 _EXAMPLE = {
     "rule": "boiler-hot",
     "severity": "warning",
@@ -39,7 +40,7 @@ class RuleAnswer(BaseModel):
     tenant: str
     version: int = Field(description="counts from 1; the ETag, for If-Match")
     severity: str
-    when: dict[str, Any] = Field(description="the condition; `headwater rules schema` describes every kind")
+    when: dict[str, Any] = Field(description="the condition, as in the body of a PUT")
     scope: dict[str, str] = Field({}, description="which devices; nothing given: all of the tenant")
     text: str = ""
     enabled: bool = True
@@ -111,7 +112,7 @@ async def list_rule_versions(state: Here, rule: Id, tenant: Tenant) -> Json:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
+            "content": {"application/json": {"schema": _BODY, "example": _EXAMPLE}},
         }
     },
 )

@@ -1,6 +1,7 @@
 """What the doors say when nothing stands behind them: keys, problems, probes, the page and the description."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import httpx
@@ -221,6 +222,9 @@ def test_the_description_is_whole_and_its_names_are_stable(ask):
     for name in ("DeviceSummary", "Series", "StatusAnswer", "Problem"):
         assert "example" in schema["components"]["schemas"][name]
     assert "HTTPValidationError" not in str(schema)
+    refs = set(re.findall(r"'#/components/schemas/(\w+)'", str(schema)))
+    assert refs - set(schema["components"]["schemas"]) == set()
+    assert "Threshold" in refs
 
 
 def test_the_description_for_people_names_every_call_and_loads_nothing_from_elsewhere(ask):
