@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api.rest import (
+    alerts,
     devices,
     docs,
     events,
@@ -60,7 +61,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     state.feed.on_tick.append(lambda *_: frames.forget())
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
-    for door in (devices, series, readings, rules, events, status, health, metrics, docs, live):
+    for door in (devices, series, readings, rules, alerts, events, status, health, metrics, docs, live):
         app.include_router(door.router)
     for router in (registry.sites, registry.models, registered_devices.router):
         app.include_router(router)

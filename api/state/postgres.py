@@ -15,7 +15,16 @@ from pydantic import SecretStr
 
 from api.state.cursor import Positions
 from headwater.model.errors import BadRequest, StackError
-from headwater.model.stores import AUDIT_CAUSES, AUDIT_RESULT, DEVICES, LOG_TIMES, PANE_AUDIT, SINK_OFFSETS, Level
+from headwater.model.stores import (
+    AUDIT_CAUSES,
+    AUDIT_RESULT,
+    DEPLOYED_METRICS,
+    DEVICES,
+    LOG_TIMES,
+    PANE_AUDIT,
+    SINK_OFFSETS,
+    Level,
+)
 
 SINK = "sink-postgres"
 """The name under which the sink keeps its offsets."""
@@ -84,6 +93,12 @@ where sink = %(sink)s
   and topic = %(topic)s
 """
 
+_DEPLOYED = """
+select name, unit, owner, description, state, why, (extract(epoch from changed) * 1000)::bigint
+from {metrics}
+where state <> 'undeployed'
+order by name
+"""
 _BALANCE = """
 select
   state, (extract(epoch from finished) * 1000)::bigint, from_ms, to_ms, readings, duplicates, gaps
@@ -102,6 +117,19 @@ class Registered:
     device: str
     kind: str | None
     created: int | None
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A metric that an analyst has deployed: starting, running or failed (and `why`) since `changed`, epoch ms."""
+
+    name: str
+    unit: str
+    owner: str
+    description: str
+    state: str
+    why: str
+    changed: int
 
 
 @dataclass(frozen=True)
@@ -221,17 +249,35 @@ class Postgres:
         rows = await self.rows(_BALANCE, {"results": AUDIT_RESULT}, {})
         return Balance(*rows[0]) if rows else None
 
+    async def deployed(self) -> list[Deployed]:
+        """The metrics that analysts have deployed, by name."""
+        return [Deployed(*row) for row in await self.rows(_DEPLOYED, {"metrics": DEPLOYED_METRICS}, {})]
+
     async def ping(self) -> None:
         """Returns if the database answers."""
         await self.rows("select 1", {}, {})
 
     async def rows(self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object]) -> list[TupleRow]:
         """What `query` answers; `names` are tables by their place in it, `given` its parameters."""
+        return await self._run(query, names, given, writes=False)
+
+    async def write(
+        self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object]
+    ) -> list[TupleRow]:
+        """What `query`, which changes something, returns; done when this returns."""
+        return await self._run(query, names, given, writes=True)
+
+    async def _run(
+        self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object], writes: bool
+    ) -> list[TupleRow]:
         text = sql.SQL(query).format(**{key: sql.Identifier(name) for key, name in names.items()}) if names else query
         try:
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(text, given or None)
-                return await cursor.fetchall()
+                if not writes:
+                    return await (await connection.execute(text, given or None)).fetchall()
+                async with connection.transaction():
+                    await connection.execute("set transaction read write")
+                    return await (await connection.execute(text, given or None)).fetchall()
         except psycopg.DataError as error:
             raise BadRequest(
                 f"expected text and times that PostgreSQL can hold, got one that it cannot: {error}"

@@ -45,6 +45,12 @@ AUDIT_CAUSES = ("missing", "fewer", "more", "changed", "unfounded")
 PANE_REPAIRS = "pane_repair"
 """PostgreSQL: every row that the audit has published anew, with the generation that it gave it."""
 
+ALERTS = "alert"
+"""PostgreSQL: every episode of an alert, as its events leave it."""
+ALERT_EVENTS = "alert_event"
+"""PostgreSQL: what has happened to alerts, one row an event."""
+ALERTS_ACKNOWLEDGED = "alert_acknowledged"
+"""PostgreSQL: who has seen which alert."""
 DEVICE_EVENTS = "device_event"
 """PostgreSQL: what has happened to devices, one row an event."""
 DEVICE_PRESENCE = "device_presence"

@@ -174,6 +174,9 @@ class Api:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def send(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
+        return httpx.request(method, self.url + path, params=query or None, json=body, headers=HEADERS, timeout=30)
+
     def away(self) -> dict[str, str]:
         """What is not ready, and why."""
         parts = httpx.get(f"{self.url}/readyz", timeout=30).json()["parts"]

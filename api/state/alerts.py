@@ -1,0 +1,148 @@
+"""Reads episodes of alerts as the sink keeps them, and keeps what people say of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from api.state.postgres import Postgres
+from headwater.model.errors import BadRequest, NotFound
+from headwater.model.rule import SEVERITIES, Severity
+from headwater.model.stores import ALERT_EVENTS, ALERTS, ALERTS_ACKNOWLEDGED
+
+Condition = Literal["active", "cleared", "any"]
+
+_PAGE = """
+select
+  a.alert_id, a.rule, a.version, a.device, a.metric, a.severity, a.worst, a.start, a.raised, a.cleared, a.changed,
+  a.why, a.value, a.level, (extract(epoch from s.at) * 1000)::bigint, s.by, s.comment
+from {alerts} as a
+left join {acknowledged} as s using (tenant, alert_id)
+where a.tenant = %(tenant)s
+  and (%(one)s::text is null or a.alert_id = %(one)s)
+  and (%(condition)s = 'any' or (a.cleared is null) = (%(condition)s = 'active'))
+  and (%(severities)s::text[] is null or a.severity = any(%(severities)s))
+  and (%(device)s::text is null or a.device = %(device)s)
+  and (%(rule)s::text is null or a.rule = %(rule)s)
+  and (%(acknowledged)s::boolean is null or (s.at is not null) = %(acknowledged)s)
+  and (a.changed, a.alert_id) < (%(at)s, %(id)s)
+order by a.changed desc, a.alert_id desc
+limit %(limit)s
+"""
+
+_STORY = """
+select happened, severity, why, event_time, log_time, value, level, version
+from {events}
+where tenant = %(tenant)s
+  and alert_id = %(one)s
+order by log_time, event_time, array_position(array['raised', 'escalated', 'deescalated', 'cleared'], happened)
+"""
+
+_SAY = """
+insert into {acknowledged} (tenant, alert_id, by, comment)
+select tenant, alert_id, %(by)s, %(comment)s
+from {alerts}
+where tenant = %(tenant)s
+  and alert_id = %(one)s
+on conflict (tenant, alert_id) do update
+  set by = excluded.by, comment = excluded.comment
+returning alert_id
+"""
+
+_TAKE_BACK = """
+delete from {acknowledged}
+where tenant = %(tenant)s
+  and alert_id = %(one)s
+returning alert_id
+"""
+
+_COLUMNS = (
+    "alert_id", "rule", "version", "device", "metric", "severity", "worst", "start", "raised", "cleared", "changed",
+    "why", "value", "level",
+)  # fmt: skip
+_STEPS = ("happened", "severity", "why", "event_time", "log_time", "value", "level", "version")
+_TABLES = {"alerts": ALERTS, "acknowledged": ALERTS_ACKNOWLEDGED}
+_CURSOR = re.compile(r"(\d{1,15})\.([0-9a-f]{1,64})")
+_LATEST = (1 << 62, "")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which episodes of a tenant; None means that it does not matter. `at_least` is a severity or a milder one's."""
+
+    tenant: str
+    condition: Condition = "any"
+    at_least: Severity | None = None
+    device: str | None = None
+    rule: str | None = None
+    acknowledged: bool | None = None
+    one: str | None = None
+
+
+async def page(postgres: Postgres, wanted: Wanted, limit: int, cursor: str) -> tuple[list[dict[str, Any]], str | None]:
+    """At most `limit` episodes, the last changed first, and the cursor of the next ones. Raises `BadRequest`."""
+    at, below = _place(cursor)
+    severities = None if wanted.at_least is None else list(SEVERITIES[SEVERITIES.index(wanted.at_least) :])
+    given = {
+        "tenant": wanted.tenant,
+        "one": wanted.one,
+        "condition": wanted.condition,
+        "severities": severities,
+        "device": wanted.device,
+        "rule": wanted.rule,
+        "acknowledged": wanted.acknowledged,
+        "at": at,
+        "id": below,
+        "limit": limit + 1,
+    }
+    rows = await postgres.rows(_PAGE, _TABLES, given)
+    found = [_episode(row) for row in rows[:limit]]
+    return found, f"{found[-1]['changed']}.{found[-1]['alert_id']}" if len(rows) > limit else None
+
+
+async def one(postgres: Postgres, tenant: str, alert_id: str) -> dict[str, Any]:
+    """An episode with its events, oldest first. Raises `NotFound`."""
+    found, _ = await page(postgres, Wanted(tenant, one=alert_id), 1, "")
+    if not found:
+        raise _unknown(tenant, alert_id)
+    rows = await postgres.rows(_STORY, {"events": ALERT_EVENTS}, {"tenant": tenant, "one": alert_id})
+    return {**found[0], "events": [dict(zip(_STEPS, row, strict=True)) for row in rows]}
+
+
+async def acknowledge(postgres: Postgres, tenant: str, alert_id: str, by: str, comment: str) -> None:
+    """Keeps who has seen an episode, and what they said; said again, the first time stays. Raises `NotFound`."""
+    given = {"tenant": tenant, "one": alert_id, "by": by, "comment": comment}
+    if not await postgres.write(_SAY, _TABLES, given):
+        raise _unknown(tenant, alert_id)
+
+
+async def take_back(postgres: Postgres, tenant: str, alert_id: str) -> None:
+    """Forgets that an episode was acknowledged. Raises `NotFound` if it was not."""
+    given = {"tenant": tenant, "one": alert_id}
+    if not await postgres.write(_TAKE_BACK, {"acknowledged": ALERTS_ACKNOWLEDGED}, given):
+        raise NotFound(f"expected an alert that was acknowledged, got {alert_id!a}; `GET /v1/alerts` lists alerts")
+
+
+def _episode(row: tuple[Any, ...]) -> dict[str, Any]:
+    *columns, at, by, comment = row
+    said = None if at is None else {"at": at, "by": by, "comment": comment}
+    return {**dict(zip(_COLUMNS, columns, strict=True)), "acknowledged": said}
+
+
+def _unknown(tenant: str, alert_id: str) -> NotFound:
+    return NotFound(
+        f"expected an alert of tenant {tenant!a}, got {alert_id[:80]!a}: there was none, or HEADWATER_KEEP_ALERTS_DAYS "
+        "is past; `GET /v1/alerts?condition=any` lists those that are kept"
+    )
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    if not cursor:
+        return _LATEST
+    found = _CURSOR.fullmatch(cursor)
+    if not found:
+        raise BadRequest(
+            f"expected `next` of an answer before as the cursor, got {cursor[:80]!r}: send it as it was", "cursor"
+        )
+    return int(found[1]), found[2]
