@@ -215,7 +215,7 @@ class RegistrySettings(Settings):
     registry_republish_ms: int = Field(
         5 * MINUTE_MS,
         ge=1_000,
-        description="how often unchanged devices are published again on `device-registry`; well within the life of "
+        description="how often unchanged devices and rules are published again; well within the life of "
         "the jobs' state (`HEADWATER_OUTAGE_MS` and more)",
     )
 
