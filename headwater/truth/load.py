@@ -140,9 +140,7 @@ def register(url: str, tenant: str, names: Iterable[str]) -> dict[str, str]:
     tokens = {name: registry.new_token() for name in names}
     with psycopg.connect(url) as connection:
         registry.add_tenant(connection, tenant)
-        registry.add_devices(
-            connection, (registry.NewDevice(tenant, name, token) for name, token in tokens.items())
-        )
+        registry.add_devices(connection, (registry.NewDevice(tenant, name, token) for name, token in tokens.items()))
     return tokens
 
 

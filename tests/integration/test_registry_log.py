@@ -114,7 +114,9 @@ def change_often(database: str, tenant: str, names: list[str], times: int) -> No
 
 def test_what_has_not_changed_is_published_again(conn, database, kafka, tenant, tmp_path):
     registry.add_device(conn, tenant, "a", "token")
+    (tmp_path / "heartbeats").mkdir()
     with worker(tmp_path, kafka, database, registry_republish_ms=1_000), reading(kafka, tenant) as records:
         until(records, lambda found: len(found) >= 4, "it comes again and again")
         assert len({record.version for record in records()}) == 1
         assert len({record.changed_ms for record in records()}) == 1
+    assert (tmp_path / "heartbeats" / "registry").is_file()
