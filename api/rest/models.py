@@ -228,6 +228,18 @@ class StatusBalance(BaseModel):
     gaps: int
 
 
+class StatusMetric(BaseModel):
+    """A metric that an analyst has deployed (`headwater sql deploy`)."""
+
+    name: str
+    unit: str
+    owner: str
+    description: str
+    state: str = Field(description="starting, running, or failed: its query failed, and its job alone was stopped")
+    why: str = Field(description="why it failed; empty if it did not")
+    changed: int = Field(description="since when, UTC epoch ms")
+
+
 class StatusAnswer(BaseModel):
     """How fast, how late, how far behind, how much was refused."""
 
@@ -250,6 +262,17 @@ class StatusAnswer(BaseModel):
             "duplicates": 1200,
             "gaps": 0,
         },
+        metrics=[
+            {
+                "name": "computed_power_watt",
+                "unit": "watt",
+                "owner": "analysts",
+                "description": "Power of a meter",
+                "state": "running",
+                "why": "",
+                "changed": 1795601000000,
+            }
+        ],
         disk={"free_mb": 14200, "mark_mb": 1000, "low": False},
         devices=201,
         clients=2,
@@ -270,6 +293,7 @@ class StatusAnswer(BaseModel):
     )
     balance: StatusBalance | None = Field(description="the newest `headwater audit`; null if there was none")
     audited: int | None = Field(description="start of the newest minute of event time that was audited")
+    metrics: list[StatusMetric] | None = Field(description="deployed metrics, by name; null while not known")
     disk: StatusDisk
     devices: int = Field(description="devices heard of within the last minute")
     clients: int = Field(description="live clients of this process")

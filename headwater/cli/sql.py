@@ -43,6 +43,21 @@ def open_session(state: State, settings: JobSettings) -> Iterator[Session]:
         yield session
 
 
+@app.command(name="tables")
+def tables_(
+    start: Annotated[str, typer.Option("--from", help="where they start reading: earliest, latest, -5m …")] = "-5m",
+    until: Annotated[str, typer.Option(help="now: they end at the present end of the log; or never")] = "never",
+) -> None:
+    """Print the statements that make all tables, views and functions, for other clients of the gateway."""
+    with told():
+        state, settings = State.load(), JobSettings()
+        options = tables.properties(settings, str(submit.wheel(state)), 1)
+        reading = Reading().changed("from", start).changed("until", until)
+        lines = [f"set '{key}' = '{value}'" for key, value in options.items()]
+        for each in [*lines, *tables.opening(settings, reading.scan())]:
+            typer.echo(f"{each};")
+
+
 @app.callback()
 def sql(
     context: typer.Context,

@@ -13,6 +13,7 @@ from rich.table import Table
 from headwater.cli.own import register_own
 from headwater.cli.show import Clock, console, errors, steps, told
 from headwater.model.errors import StackError
+from headwater.sql import deployed
 from headwater.stack import checks, life
 from headwater.stack import status as statuses
 from headwater.stack.state import State
@@ -57,7 +58,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for scripts, wi
     with told():
         state = State.load()
         if as_json:
-            typer.echo(json.dumps(statuses.whole(state), indent=2))
+            known = [{"name": one.name, "state": one.state, "why": one.why} for one in deployed.all_of(state)]
+            typer.echo(json.dumps({**statuses.whole(state), "metrics": known}, indent=2))
             return
         services = statuses.services(state)
         console.print(_service_table(services))
@@ -69,6 +71,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for scripts, wi
         disk = checks.disk_check()
         if not disk.good:
             console.print(f"[yellow]disk[/yellow]: {escape(disk.said)}")
+        for metric in deployed.all_of(state):
+            if metric.state == "failed":
+                console.print(f"[red]metric {metric.name}[/red] has stopped: {escape(metric.why)}")
         for service in services:
             if service.why:
                 console.print(f"[yellow]{service.name}[/yellow]: {escape(service.why)}")

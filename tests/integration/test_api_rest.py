@@ -213,6 +213,18 @@ def test_status_tells_what_the_newest_audit_of_the_log_has_found(api, stores):
     eventually(lambda: api.json("/v1/status")["balance"] == {**balance, "duplicates": 4, "gaps": 0})
 
 
+def test_status_tells_of_deployed_metrics_and_why_one_has_stopped(api, stores):
+    stores.execute(
+        "insert into deployed_metric (name, unit, owner, description, grain, state, why, changed) values "
+        "('power', 'watt', 'o', 'd', 'g', 'failed', 'ArithmeticException: / by zero', to_timestamp(1790000000)), "
+        "('gone', 'u', 'o', 'd', 'g', 'undeployed', '', now())"
+    )
+    power = {"name": "power", "unit": "watt", "owner": "o", "description": "d", "changed": 1_790_000_000_000}
+    why = {"state": "failed", "why": "ArithmeticException: / by zero"}
+    eventually(lambda: api.json("/v1/status")["metrics"] == [{**power, **why}])
+    stores.execute("delete from deployed_metric")
+
+
 def test_the_log_time_of_status_is_that_of_the_slowest_partition(api, log):
     at = now_ms() + 1_000_000
     log.beats(at)

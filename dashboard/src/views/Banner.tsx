@@ -2,12 +2,13 @@ import { ago, clockTime } from "../format/time";
 import { useLine } from "../state/hooks";
 import type { Line } from "../state/line";
 import { clock, link } from "../state/session";
+import { useUi } from "../state/ui";
 
 /** Says in a sentence what is wrong with the line and what is being done about it. */
 export function Banner() {
   const line = useLine();
   const said = sentence(line);
-  if (!said) return null;
+  if (!said) return <FailedMetrics />;
   return (
     <div className={`banner ${line.kind}`} data-banner={line.kind}>
       {/* The title alone is called out: a countdown that is read each second helps nobody. */}
@@ -18,6 +19,22 @@ export function Banner() {
           Try now
         </button>
       )}
+    </div>
+  );
+}
+
+/** Metrics of analysts whose query failed: each was stopped alone, and everything else goes on. */
+function FailedMetrics() {
+  const failed = useUi((ui) => ui.status?.metrics)?.filter((metric) => metric.state === "failed") ?? [];
+  const [first] = failed;
+  if (!first) return null;
+  const names = failed.map((metric) => metric.name).join(", ");
+  return (
+    <div className="banner stalled" data-banner="failed-metrics">
+      <strong role="alert">{failed.length === 1 ? "A metric has stopped." : "Metrics have stopped."}</strong>
+      <span>
+        {names}: {first.why}. Everything else goes on; “headwater sql deploy” takes a mended query.
+      </span>
     </div>
   );
 }
