@@ -168,3 +168,13 @@ def test_the_page_complains_of_nothing_and_asks_nobody_else(desktop: Visit, path
     text_changes(page, "[data-metric='cpu_percent'] .now, [data-live='cpu_percent']")
     assert desktop.complaints == []
     assert desktop.foreign == []
+
+
+def test_a_device_says_whether_it_is_connected_and_what_has_happened_to_it(desktop: Visit) -> None:
+    page = desktop.open()
+    expect(page.locator("[data-device='this-machine'] .plug")).to_contain_text("connected since", timeout=PATIENT)
+    page = desktop.open("/devices/this-machine")
+    expect(page.locator("[data-fact='connection']")).to_contain_text("connected since", timeout=PATIENT)
+    for kind in ("provisioned", "first-seen", "connected"):
+        expect(page.locator(f".events li[data-kind='{kind}']").first).to_be_visible(timeout=PATIENT)
+    assert not desktop.complaints
