@@ -79,7 +79,7 @@ def _attributes(value: object) -> dict[str, dict[str, Scalar]]:
     return taken
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind(Generic[Entry]):
     """One kind of entry. Its table is called as the column of its name; `checks` has its fields in order."""
 

@@ -22,7 +22,7 @@ from headwater.model.device import Scalar
 from headwater.model.errors import BadFields, BadRequest, Fault
 from headwater.registry import entries, fields, store
 from headwater.registry.credentials import give_only, new_token
-from headwater.registry.entries import DEVICES, SCOPES, Device
+from headwater.registry.entries import DEVICES, MODELS, SCOPES, SITES, Device
 from headwater.registry.names import check_name
 
 MOST_FAULTS = 100
@@ -81,8 +81,18 @@ def load(conn: Connection[Any], lines: Iterable[Line]) -> list[Loaded]:
     Raises `BadFields` by line and field if a site or model does not exist. The caller commits.
     """
     faults: list[Fault] = []
-    done = []
-    for line in lines:
+    done = {}
+    by_name = sorted(lines, key=lambda line: (line.tenant, line.device))
+    store.lock_named(
+        conn,
+        (
+            (kind, line.tenant, line.given[kind.table])
+            for line in by_name
+            for kind in (MODELS, SITES)
+            if line.given.get(kind.table) is not None
+        ),
+    )
+    for line in by_name:
         try:
             before = store.find(conn, DEVICES, line.tenant, line.device)
             saved = store.save(conn, DEVICES, line.tenant, line.device, line.given, merge=True)
@@ -94,9 +104,9 @@ def load(conn: Connection[Any], lines: Iterable[Line]) -> list[Loaded]:
         if saved.token == "none":  # noqa: S105  # a state, not a secret
             token = new_token()
             give_only(conn, line.tenant, line.device, token)
-        done.append(Loaded(line.tenant, line.device, what, token))
-    _raise(faults)
-    return done
+        done[line.number] = Loaded(line.tenant, line.device, what, token)
+    _raise(sorted(faults, key=lambda fault: int(fault.field.removeprefix("line ").partition(":")[0])))
+    return [done[number] for number in sorted(done)]
 
 
 def write(devices: Iterable[Device], form: Format) -> Iterator[str]:

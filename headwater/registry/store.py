@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -152,6 +152,15 @@ def _locked(conn: Connection[Any], kind: Kind[Entry], tenant: str, name: str, ex
             "changed it since: read it again, and send your change with that version"
         )
     return before
+
+
+def lock_named(conn: Connection[Any], names: Iterable[tuple[Kind[Any], str, str]]) -> None:
+    """Locks models and sites (kind, tenant, name) against change, before the devices that name them are changed.
+
+    Everybody locks models, then sites, then devices, each by name: nobody waits for somebody who waits for them.
+    """
+    for kind, tenant, name in sorted(set(names), key=lambda one: (one[0].table, *one[1:])):
+        conn.execute(_where_name("select 1 from {table}", kind, " for share"), (tenant, name))
 
 
 def _need_what_it_names(conn: Connection[Any], tenant: str, given: Mapping[str, Any]) -> None:

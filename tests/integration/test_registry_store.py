@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from headwater import registry
 from headwater.cli.main import app
+from headwater.model.device import MetricOfModel
 from headwater.model.errors import BadFields, Conflict, NotFound
-from headwater.registry import store
+from headwater.registry import files, records, store
 from headwater.registry.entries import DEVICES, MODELS, SITES
 from tests.integration.registry_log import own_database
 
@@ -174,3 +175,53 @@ def test_a_device_that_exists_gets_a_new_token_and_keeps_the_rest(run, conn, ten
     assert (device.site, device.tags) == ("north", ["x"])
     assert [one.token_sha256 for one in registry.good(conn, tenant, "d")] == [registry.token_sha256(second)]
     assert first != second
+
+
+def test_whoever_changes_what_at_once_the_last_record_of_each_device_is_what_is_registered(conn, database, tenant):
+    names = [f"d{number}" for number in range(6)]
+    for kind, name in ((SITES, "s"), (SITES, "t"), (MODELS, "m"), (MODELS, "n")):
+        store.save(conn, kind, tenant, name, {})
+    for name in names:
+        store.save(conn, DEVICES, tenant, name, {"site": "s", "model": "m"})
+    failures: list[Exception] = []
+
+    def often(work) -> None:
+        try:
+            with psycopg.connect(database) as own:
+                for number in range(25):
+                    with own.transaction():
+                        work(own, number)
+        except Exception as error:
+            failures.append(error)
+
+    def zones(own, number):
+        store.save(own, SITES, tenant, "s", {"zone": ("UTC", "Europe/Rome")[number % 2]})
+
+    def units(own, number):
+        store.save(own, MODELS, tenant, "m", {"metrics": {"x": MetricOfModel(unit=str(number))}})
+
+    def moves(own, number):
+        given = {"site": "st"[number % 2], "model": "mn"[number // 2 % 2]}
+        store.save(own, DEVICES, tenant, names[number % len(names)], given, merge=True)
+
+    def imports(own, number):
+        rows = [f"{name},{'ts'[number % 2]},{'nm'[number % 2]}" for name in reversed(names)]
+        files.load(own, files.read("\n".join(["device,site,model", *rows]), files.Format.CSV, tenant))
+
+    def again(own, number):
+        records.republish(own, records.BEGIN, 500)
+
+    threads = [threading.Thread(target=often, args=(work,)) for work in (zones, units, moves, moves, imports, again)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert failures == []
+    last = conn.execute(
+        "select distinct on (key) key, value::jsonb from outbox where topic = 'device-registry' and key like %s"
+        " order by key, id desc",
+        (f"{tenant}/%",),
+    ).fetchall()
+    registered = conn.execute("select key, value::jsonb from device_record where tenant = %s", (tenant,)).fetchall()
+    assert dict(last) == dict(registered)
+    assert len(last) == len(names)
