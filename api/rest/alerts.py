@@ -106,7 +106,7 @@ async def list_alerts(
     named = {name: None if text is None else clean(name, text) for name, text in (("device", device), ("rule", rule))}
     wanted = alerts.Wanted(tenant, condition, at_least, named["device"], named["rule"], acknowledged)
     found, after = await alerts.page(state.postgres, wanted, limit, cursor)
-    return Json({"tenant": tenant, "alerts": found, "next": after})
+    return Json(dict(tenant=tenant, alerts=found, next=after))  # noqa: C408 - as a literal it reads as a topic
 
 
 @router.get(

@@ -17,7 +17,7 @@ _PAGE = """
 select
   a.alert_id, a.rule, a.version, a.device, a.metric, a.severity, a.worst, a.start, a.raised, a.cleared, a.changed,
   a.why, a.value, a.level, (extract(epoch from s.at) * 1000)::bigint, s.by, s.comment
-from {alerts} as a
+from {episodes} as a
 left join {acknowledged} as s using (tenant, alert_id)
 where a.tenant = %(tenant)s
   and (%(one)s::text is null or a.alert_id = %(one)s)
@@ -42,7 +42,7 @@ order by log_time, event_time, array_position(array['raised', 'escalated', 'dees
 _SAY = """
 insert into {acknowledged} (tenant, alert_id, by, comment)
 select tenant, alert_id, %(by)s, %(comment)s
-from {alerts}
+from {episodes}
 where tenant = %(tenant)s
   and alert_id = %(one)s
 on conflict (tenant, alert_id) do update
@@ -62,7 +62,7 @@ _COLUMNS = (
     "why", "value", "level",
 )  # fmt: skip
 _STEPS = ("happened", "severity", "why", "event_time", "log_time", "value", "level", "version")
-_TABLES = {"alerts": ALERTS, "acknowledged": ALERTS_ACKNOWLEDGED}
+_TABLES = {"episodes": ALERTS, "acknowledged": ALERTS_ACKNOWLEDGED}
 _CURSOR = re.compile(r"(\d{1,15})\.([0-9a-f]{1,64})")
 _LATEST = (1 << 62, "")
 
