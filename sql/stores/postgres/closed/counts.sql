@@ -12,4 +12,4 @@ from aggregate_10s
 where
     pane >= to_timestamp($1::bigint / 1000)
     and pane < to_timestamp($2::bigint / 1000)
-    and metric not in (select name from deployed_metric)
+    and metric not in (select deployed_metric.name from deployed_metric)
