@@ -27,6 +27,27 @@ def options(settings: JobSettings) -> dict[str, str]:
     }
 
 
+def open_streams(given: Mapping[str, str]) -> Any:
+    """A TableEnvironment whose tables can be streams too, for jobs with Python in them, in the JVM's own threads.
+
+    All that is not told otherwise runs in one thread: with an exchange on the way, records of one partition overtake
+    each other, and the planner takes the environment's parallelism wherever none is given.
+    """
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.java_gateway import get_gateway
+    from pyflink.table import StreamTableEnvironment
+
+    configuration = Configuration()
+    for name, value in {"python.execution-mode": "thread", **given, "parallelism.default": "1"}.items():
+        configuration.set_string(name, value)
+    if "execution.target" in given:
+        # What `get_execution_environment` makes outside `flink run` is always local, whatever target is given.
+        streams = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+        return StreamTableEnvironment.create(StreamExecutionEnvironment(streams(configuration._j_configuration)))
+    return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(configuration))
+
+
 def open_tables(given: Mapping[str, str]) -> Any:
     """A streaming TableEnvironment with the options `given`. Starts a JVM if there is none."""
     # Else PyFlink imports Beam here (seconds) for a worker in this process, even when the job goes to a cluster.

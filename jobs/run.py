@@ -91,13 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Builds the job, hands it over, prints its id."""
     given = arguments(sys.argv[1:] if argv is None else argv)
     settings = JobSettings(**({"parallelism": given.parallelism} if given.parallelism else {}))
-    build = import_module(f"jobs.{given.job}").build
+    job = import_module(f"jobs.{given.job}")
     chosen = {**options(settings), **target(settings, given.local), "pipeline.name": given.job}
     if given.savepoint:
         chosen["execution.state-recovery.path"] = given.savepoint
     chosen |= dict(one.split("=", 1) for one in given.given)
-    tables = open_tables(chosen)
-    result = build(
+    tables = getattr(job, "open_tables", open_tables)(chosen)
+    result = job.build(
         tables,
         settings,
         Log(
