@@ -15,6 +15,8 @@ from tests.flink.harness import Lab, flink_home, mini_cluster
 def pytest_configure(config: pytest.Config) -> None:
     # PyFlink warns of its own classes, and of its own JVM, while it is imported and left.
     config.addinivalue_line("filterwarnings", r"ignore::DeprecationWarning:pyflink\..*")
+    # Beam, which PyFlink imports for jobs with Python in them, warns of its own libraries.
+    config.addinivalue_line("filterwarnings", "ignore:.*deprecated.*:DeprecationWarning")
     config.addinivalue_line("filterwarnings", "ignore:subprocess .* is still running:ResourceWarning")
 
 

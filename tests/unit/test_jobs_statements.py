@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headwater.model.settings import JobSettings
-from jobs import aggregation, enrichment
+from jobs import aggregation, alerting, enrichment
 from jobs.environment import options
 from jobs.run import arguments, target
 from jobs.statements import Log, statement
@@ -13,7 +13,7 @@ from jobs.statements import Log, statement
 ALL = sorted(
     {
         f"{kind}/{name}"
-        for job in (aggregation, enrichment)
+        for job in (aggregation, alerting, enrichment)
         for kind, names in (("sources", job.TABLES), ("views", job.VIEWS), ("sinks", job.SINKS))
         for name in names
     }
