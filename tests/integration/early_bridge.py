@@ -11,6 +11,14 @@ class EarlyDoor(Door):
 
     def accept(self, topic: str, payload: bytes, received_ms: int, promised: bool = True) -> "Future[Outcome]":
         super().accept(topic, payload, received_ms, promised)
+        return self._done()
+
+    def accept_event(self, payload: bytes, received_ms: int) -> "Future[Outcome]":
+        super().accept_event(payload, received_ms)
+        return self._done()
+
+    @staticmethod
+    def _done() -> "Future[Outcome]":
         done: Future[Outcome] = Future()
         done.set_result(Outcome("", "", 0, []))
         return done
