@@ -131,7 +131,7 @@ async def get_alert(state: Here, tenant: Tenant, alert_id: Id) -> Json:
 async def acknowledge_alert(state: Here, tenant: Tenant, alert_id: Id, said: Acknowledgement) -> Json:
     """It stays as active or cleared as it was. Said again, the comment is the new one and the time the first."""
     by, comment = clean("by", said.by), clean("comment", said.comment)
-    await alerts.acknowledge(state.postgres, tenant, alert_id, by, comment)
+    await state.desk.within(lambda conn: alerts.acknowledge(conn, tenant, alert_id, by, comment))
     return Json(await alerts.one(state.postgres, tenant, alert_id))
 
 
@@ -144,5 +144,5 @@ async def acknowledge_alert(state: Here, tenant: Tenant, alert_id: Id, said: Ack
 )
 async def take_acknowledgement_back(state: Here, tenant: Tenant, alert_id: Id) -> Response:
     """As if nobody had seen it."""
-    await alerts.take_back(state.postgres, tenant, alert_id)
+    await state.desk.within(lambda conn: alerts.take_back(conn, tenant, alert_id))
     return Response(status_code=204)

@@ -51,11 +51,11 @@ async def list_devices(
     form = next((form for name, form in _TYPES.items() if name in accepted), None)
     if form is not None:
         wanted = search.Wanted(tenant, site, model, tag)
-        found = await state.registry.within(lambda conn: search.devices(conn, wanted))
+        found = await state.desk.within(lambda conn: search.devices(conn, wanted))
         media = next(name for name, value in _TYPES.items() if value is form)
         return Response("".join(files.write(found, form)), media_type=media)
     page = search.Wanted(tenant, site, model, tag, clean("cursor", cursor), limit + 1)
-    found = await state.registry.within(lambda conn: search.devices(conn, page))
+    found = await state.desk.within(lambda conn: search.devices(conn, page))
     after = found[limit - 1].device if len(found) > limit else None
     return Json({"devices": [plain(device) for device in found[:limit]], "next": after})
 
@@ -82,7 +82,7 @@ async def import_devices(state: Here, request: Request, tenant: Tenant) -> Json:
     def work(conn: Connection[Any]) -> list[files.Loaded]:
         return files.load(conn, files.read(text, form, tenant))
 
-    return Json({"devices": msgspec.to_builtins(await state.registry.within(work))})
+    return Json({"devices": msgspec.to_builtins(await state.desk.within(work))})
 
 
 @devices.post(
@@ -101,7 +101,7 @@ async def rotate_token(
 ) -> Json:
     """Both tokens are good during the overlap."""
     token = registry.new_token()
-    await state.registry.within(lambda conn: registry.rotate(conn, tenant, name, token, overlap_s, expires_s))
+    await state.desk.within(lambda conn: registry.rotate(conn, tenant, name, token, overlap_s, expires_s))
     return Json({"tenant": tenant, "device": name, "token": token})
 
 
@@ -114,7 +114,7 @@ async def rotate_token(
 )
 async def revoke_tokens(state: Here, name: Name, tenant: Tenant) -> Response:
     """Its connections end at once, and it does not come in again."""
-    await state.registry.within(lambda conn: registry.revoke(conn, tenant, name))
+    await state.desk.within(lambda conn: registry.revoke(conn, tenant, name))
     return Response(status_code=204)
 
 

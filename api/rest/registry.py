@@ -64,7 +64,7 @@ def add_calls(router: APIRouter, kind: Kind[Any], answer: type[BaseModel]) -> No
     )
     async def get(state: Here, name: Name, tenant: Tenant) -> Response:
         """As it is now; its version is the ETag."""
-        return tagged(plain(await state.registry.within(lambda conn: store.get(conn, kind, tenant, name))))
+        return tagged(plain(await state.desk.within(lambda conn: store.get(conn, kind, tenant, name))))
 
     @router.put(
         "/{name}",
@@ -79,7 +79,7 @@ def add_calls(router: APIRouter, kind: Kind[Any], answer: type[BaseModel]) -> No
         given = changes(kind, _without_name(await json_body(request), kind, tenant, name))
         expect = store.NEW if seen is None else seen
         try:
-            entry = await state.registry.within(lambda conn: store.save(conn, kind, tenant, name, given, expect))
+            entry = await state.desk.within(lambda conn: store.save(conn, kind, tenant, name, given, expect))
         except Conflict:
             needed(seen, what)
             raise
@@ -98,7 +98,7 @@ def add_calls(router: APIRouter, kind: Kind[Any], answer: type[BaseModel]) -> No
         expect = needed(seen, what)
         given = changes(kind, _without_name(await json_body(request), kind, tenant, name))
         return tagged(
-            plain(await state.registry.within(lambda conn: store.save(conn, kind, tenant, name, given, expect, True)))
+            plain(await state.desk.within(lambda conn: store.save(conn, kind, tenant, name, given, expect, True)))
         )
 
     @router.delete(
@@ -111,7 +111,7 @@ def add_calls(router: APIRouter, kind: Kind[Any], answer: type[BaseModel]) -> No
     async def delete(state: Here, name: Name, tenant: Tenant, seen: Seen) -> Response:
         """Its readings stay. A site or model that devices have is not deleted (412)."""
         expect = needed(seen, what)
-        await state.registry.within(lambda conn: store.remove(conn, kind, tenant, name, expect))
+        await state.desk.within(lambda conn: store.remove(conn, kind, tenant, name, expect))
         return Response(status_code=204)
 
 
@@ -132,10 +132,10 @@ add_calls(devices, DEVICES, answers.Device)
 @sites.get("", operation_id="list_sites", summary="List sites", response_model=answers.Sites)
 async def list_sites(state: Here, tenant: Tenant) -> Json:
     """All sites of a tenant, by name."""
-    return Json({"sites": list(map(plain, await state.registry.within(lambda c: search.entries(c, SITES, tenant))))})
+    return Json({"sites": list(map(plain, await state.desk.within(lambda c: search.entries(c, SITES, tenant))))})
 
 
 @models.get("", operation_id="list_models", summary="List models", response_model=answers.Models)
 async def list_models(state: Here, tenant: Tenant) -> Json:
     """All models of a tenant, by name."""
-    return Json({"models": list(map(plain, await state.registry.within(lambda c: search.entries(c, MODELS, tenant))))})
+    return Json({"models": list(map(plain, await state.desk.within(lambda c: search.entries(c, MODELS, tenant))))})

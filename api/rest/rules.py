@@ -6,12 +6,14 @@ import re
 from typing import Annotated, Any
 
 import msgspec
-import orjson
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from psycopg import Connection
 from pydantic import BaseModel, Field
 
 from api.rest.depends import Here, Tenant, clean, need_key
 from api.rest.problems import Json, responses
+from api.rest.versions import json_body, tagged
+from headwater import rule_store
 from headwater.model.errors import BadRequest
 from headwater.model.rule import Draft, Rule
 from headwater.rules.check import checked
@@ -82,13 +84,15 @@ Seen = Annotated[int | None, Depends(_seen)]
 @router.get("", operation_id="list_rules", summary="List the rules of a tenant", response_model=RuleList)
 async def list_rules(state: Here, tenant: Tenant) -> Json:
     """Every rule that is not deleted, by id."""
-    return Json({"rules": [_builtins(rule) for rule in await state.rules.newest(tenant)]})
+    return Json(
+        {"rules": [_builtins(rule) for rule in await state.desk.within(lambda conn: rule_store.newest(conn, tenant))]}
+    )
 
 
 @router.get("/{rule}", operation_id="get_rule", summary="One rule", response_model=RuleAnswer, responses=responses(404))
 async def get_rule(state: Here, rule: Id, tenant: Tenant) -> Response:
     """The newest version."""
-    return _answer(await state.rules.one(tenant, rule))
+    return _answer(await state.desk.within(lambda conn: rule_store.one(conn, tenant, rule)))
 
 
 @router.get(
@@ -100,7 +104,8 @@ async def get_rule(state: Here, rule: Id, tenant: Tenant) -> Response:
 )
 async def list_rule_versions(state: Here, rule: Id, tenant: Tenant) -> Json:
     """Oldest first, also of a rule that is deleted."""
-    return Json({"rules": [_builtins(one) for one in await state.rules.versions(tenant, rule)]})
+    found = await state.desk.within(lambda conn: rule_store.versions(conn, tenant, rule))
+    return Json({"rules": [_builtins(one) for one in found]})
 
 
 @router.put(
@@ -118,7 +123,13 @@ async def list_rule_versions(state: Here, rule: Id, tenant: Tenant) -> Json:
 )
 async def put_rule(state: Here, request: Request, rule: Id, tenant: Tenant, seen: Seen) -> Response:
     """The body is a rule as in a file of rules. What is the same as before makes no version."""
-    return _answer(await state.rules.put(tenant, _draft(await _body(request), rule), seen))
+    draft = _draft(await json_body(request, _MOST_BYTES), rule)
+
+    def work(conn: Connection[Any]) -> Rule:
+        rule_store.apply(conn, tenant, [draft], seen)
+        return rule_store.one(conn, tenant, rule)
+
+    return _answer(await state.desk.within(work))
 
 
 @router.delete(
@@ -126,20 +137,8 @@ async def put_rule(state: Here, request: Request, rule: Id, tenant: Tenant, seen
 )
 async def delete_rule(state: Here, rule: Id, tenant: Tenant, seen: Seen) -> Response:
     """Its versions are kept, and its open alerts are cleared. Wants If-Match."""
-    await state.rules.delete(tenant, rule, seen)
+    await state.desk.within(lambda conn: rule_store.delete(conn, tenant, rule, seen))
     return Response(status_code=204)
-
-
-async def _body(request: Request) -> Any:
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > _MOST_BYTES:
-            raise BadRequest(f"expected at most {_MOST_BYTES} bytes, got more; a rule is smaller", "body")
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"expected a rule as JSON, got {data[:80]!r}: {error}; correct it", "body") from error
 
 
 def _draft(data: Any, rule: str) -> Draft:
@@ -149,7 +148,7 @@ def _draft(data: Any, rule: str) -> Draft:
 
 
 def _answer(rule: Rule) -> Response:
-    return Response(orjson.dumps(_builtins(rule)), media_type=Json.media_type, headers={"ETag": f'"{rule.version}"'})
+    return tagged(_builtins(rule))
 
 
 def _builtins(rule: Rule) -> Any:

@@ -55,9 +55,9 @@ async def body(request: Request, most: int = MOST_BYTES) -> bytes:
     return bytes(data)
 
 
-async def json_body(request: Request) -> Any:
+async def json_body(request: Request, most: int = MOST_BYTES) -> Any:
     """The body as JSON. Raises `BadRequest`."""
-    data = await body(request)
+    data = await body(request, most)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
+from psycopg import Connection, sql
+
+from api.state.place import Place, place_of
 from api.state.postgres import Postgres
-from headwater.model.errors import BadRequest, NotFound
+from headwater.model.errors import NotFound
 from headwater.model.rule import SEVERITIES, Severity
 from headwater.model.stores import ALERT_EVENTS, ALERTS, ALERTS_ACKNOWLEDGED
 
@@ -47,14 +49,12 @@ where tenant = %(tenant)s
   and alert_id = %(one)s
 on conflict (tenant, alert_id) do update
   set by = excluded.by, comment = excluded.comment
-returning alert_id
 """
 
 _TAKE_BACK = """
 delete from {acknowledged}
 where tenant = %(tenant)s
   and alert_id = %(one)s
-returning alert_id
 """
 
 _COLUMNS = (
@@ -63,8 +63,6 @@ _COLUMNS = (
 )  # fmt: skip
 _STEPS = ("happened", "severity", "why", "event_time", "log_time", "value", "level", "version")
 _TABLES = {"episodes": ALERTS, "acknowledged": ALERTS_ACKNOWLEDGED}
-_CURSOR = re.compile(r"(\d{1,15})\.([0-9a-f]{1,64})")
-_LATEST = (1 << 62, "")
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Wanted:
 
 async def page(postgres: Postgres, wanted: Wanted, limit: int, cursor: str) -> tuple[list[dict[str, Any]], str | None]:
     """At most `limit` episodes, the last changed first, and the cursor of the next ones. Raises `BadRequest`."""
-    at, below = _place(cursor)
+    place = place_of(cursor)
     severities = None if wanted.at_least is None else list(SEVERITIES[SEVERITIES.index(wanted.at_least) :])
     given = {
         "tenant": wanted.tenant,
@@ -92,13 +90,13 @@ async def page(postgres: Postgres, wanted: Wanted, limit: int, cursor: str) -> t
         "device": wanted.device,
         "rule": wanted.rule,
         "acknowledged": wanted.acknowledged,
-        "at": at,
-        "id": below,
+        "at": place.at,
+        "id": place.id,
         "limit": limit + 1,
     }
     rows = await postgres.rows(_PAGE, _TABLES, given)
     found = [_episode(row) for row in rows[:limit]]
-    return found, f"{found[-1]['changed']}.{found[-1]['alert_id']}" if len(rows) > limit else None
+    return found, str(Place(found[-1]["changed"], found[-1]["alert_id"])) if len(rows) > limit else None
 
 
 async def one(postgres: Postgres, tenant: str, alert_id: str) -> dict[str, Any]:
@@ -110,18 +108,24 @@ async def one(postgres: Postgres, tenant: str, alert_id: str) -> dict[str, Any]:
     return {**found[0], "events": [dict(zip(_STEPS, row, strict=True)) for row in rows]}
 
 
-async def acknowledge(postgres: Postgres, tenant: str, alert_id: str, by: str, comment: str) -> None:
-    """Keeps who has seen an episode, and what they said; said again, the first time stays. Raises `NotFound`."""
-    given = {"tenant": tenant, "one": alert_id, "by": by, "comment": comment}
-    if not await postgres.write(_SAY, _TABLES, given):
+def acknowledge(conn: Connection[Any], tenant: str, alert_id: str, by: str, comment: str) -> None:
+    """Keeps who has seen an episode, and what they said; said again, the first time stays. Raises `NotFound`.
+
+    The caller commits.
+    """
+    if not _changed(conn, _SAY, {"tenant": tenant, "one": alert_id, "by": by, "comment": comment}):
         raise _unknown(tenant, alert_id)
 
 
-async def take_back(postgres: Postgres, tenant: str, alert_id: str) -> None:
-    """Forgets that an episode was acknowledged. Raises `NotFound` if it was not."""
-    given = {"tenant": tenant, "one": alert_id}
-    if not await postgres.write(_TAKE_BACK, {"acknowledged": ALERTS_ACKNOWLEDGED}, given):
+def take_back(conn: Connection[Any], tenant: str, alert_id: str) -> None:
+    """Forgets that an episode was acknowledged. Raises `NotFound` if it was not. The caller commits."""
+    if not _changed(conn, _TAKE_BACK, {"tenant": tenant, "one": alert_id}):
         raise NotFound(f"expected an alert that was acknowledged, got {alert_id!a}; `GET /v1/alerts` lists alerts")
+
+
+def _changed(conn: Connection[Any], query: LiteralString, given: dict[str, str]) -> bool:
+    names = {name: sql.Identifier(table) for name, table in _TABLES.items()}
+    return bool(conn.execute(sql.SQL(query).format(**names), given).rowcount)
 
 
 def _episode(row: tuple[Any, ...]) -> dict[str, Any]:
@@ -135,14 +139,3 @@ def _unknown(tenant: str, alert_id: str) -> NotFound:
         f"expected an alert of tenant {tenant!a}, got {alert_id[:80]!a}: there was none, or HEADWATER_KEEP_ALERTS_DAYS "
         "is past; `GET /v1/alerts?condition=any` lists those that are kept"
     )
-
-
-def _place(cursor: str) -> tuple[int, str]:
-    if not cursor:
-        return _LATEST
-    found = _CURSOR.fullmatch(cursor)
-    if not found:
-        raise BadRequest(
-            f"expected `next` of an answer before as the cursor, got {cursor[:80]!r}: send it as it was", "cursor"
-        )
-    return int(found[1]), found[2]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
+from api.state.place import Place, place_of
 from api.state.postgres import Postgres
-from headwater.model.errors import BadRequest
 from headwater.model.event import Kind
 from headwater.model.stores import DEVICE_EVENTS, DEVICE_PRESENCE
 
@@ -32,8 +31,6 @@ where tenant = %(tenant)s
 """
 
 _COLUMNS = ("id", "at", "kind", "reason", "connection", "client", "address", "protocol", "session_present", "detail")
-_CURSOR = re.compile(r"(\d{1,15})\.([0-9a-f]{0,64})")
-_LATEST = (1 << 62, "")
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Wanted:
 
 async def page(postgres: Postgres, wanted: Wanted, limit: int, cursor: str) -> tuple[list[dict[str, Any]], str | None]:
     """At most `limit` events, newest first, and the cursor of the next ones (None: the end). Raises `BadRequest`."""
-    at, below = _place(cursor)
+    place = place_of(cursor)
     rows = await postgres.rows(
         _EVENTS,
         {"events": DEVICE_EVENTS},
@@ -59,13 +56,13 @@ async def page(postgres: Postgres, wanted: Wanted, limit: int, cursor: str) -> t
             "first": wanted.first_ms,
             "end": wanted.end_ms,
             "kinds": None if wanted.kinds is None else [kind.value for kind in wanted.kinds],
-            "at": at,
-            "id": below,
+            "at": place.at,
+            "id": place.id,
             "limit": limit + 1,
         },
     )
     events = [dict(zip(_COLUMNS, row, strict=True)) for row in rows[:limit]]
-    return events, f"{events[-1]['at']}.{events[-1]['id']}" if len(rows) > limit else None
+    return events, str(Place(events[-1]["at"], events[-1]["id"])) if len(rows) > limit else None
 
 
 async def presence(postgres: Postgres, tenant: str, devices: list[str]) -> dict[str, dict[str, Any]]:
@@ -76,14 +73,3 @@ async def presence(postgres: Postgres, tenant: str, devices: list[str]) -> dict[
         device: {"connected": connected, "since": since, "reason": reason, "address": address}
         for device, connected, since, reason, address in rows
     }
-
-
-def _place(cursor: str) -> tuple[int, str]:
-    if not cursor:
-        return _LATEST
-    found = _CURSOR.fullmatch(cursor)
-    if not found:
-        raise BadRequest(
-            f"expected `next` of an answer before as the cursor, got {cursor[:80]!r}: send it as it was", "cursor"
-        )
-    return int(found[1]), found[2]

@@ -259,25 +259,11 @@ class Postgres:
 
     async def rows(self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object]) -> list[TupleRow]:
         """What `query` answers; `names` are tables by their place in it, `given` its parameters."""
-        return await self._run(query, names, given, writes=False)
-
-    async def write(
-        self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object]
-    ) -> list[TupleRow]:
-        """What `query`, which changes something, returns; done when this returns."""
-        return await self._run(query, names, given, writes=True)
-
-    async def _run(
-        self, query: LiteralString, names: Mapping[str, str], given: Mapping[str, object], writes: bool
-    ) -> list[TupleRow]:
         text = sql.SQL(query).format(**{key: sql.Identifier(name) for key, name in names.items()}) if names else query
         try:
             async with self._pool.connection() as connection:
-                if not writes:
-                    return await (await connection.execute(text, given or None)).fetchall()
-                async with connection.transaction():
-                    await connection.execute("set transaction read write")
-                    return await (await connection.execute(text, given or None)).fetchall()
+                cursor = await connection.execute(text, given or None)
+                return await cursor.fetchall()
         except psycopg.DataError as error:
             raise BadRequest(
                 f"expected text and times that PostgreSQL can hold, got one that it cannot: {error}"

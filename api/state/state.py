@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from api.state.access import AccessKey
 from api.state.clickhouse import ClickHouse
 from api.state.dead_letters import DeadLetters
+from api.state.desk import Desk
 from api.state.feed import Feed
 from api.state.lag import LagWatch
 from api.state.live import LiveLog
 from api.state.meters import Meters
 from api.state.postgres import Postgres
-from api.state.registry import RegistryDesk
-from api.state.rules import RuleDesk
 from api.state.status import StatusBoard
 from api.state.valkey import Valkey
 from headwater.model.settings import ApiSettings
@@ -37,8 +36,7 @@ class State:
     dead_letters: DeadLetters
     status: StatusBoard
     meters: Meters
-    rules: RuleDesk
-    registry: RegistryDesk
+    desk: Desk
 
 
 def build(settings: ApiSettings) -> State:
@@ -51,10 +49,8 @@ def build(settings: ApiSettings) -> State:
     feed = Feed(settings, live, valkey.everything)
     status = StatusBoard(feed, lag, dead_letters, postgres, clickhouse, meters, settings)
     feed.on_tick.append(status.on_tick)
-    rules, desk = RuleDesk(settings.postgres), RegistryDesk(settings.postgres)
-    return State(
-        settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters, rules, desk
-    )
+    desk = Desk(settings.postgres)
+    return State(settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters, desk)
 
 
 @asynccontextmanager

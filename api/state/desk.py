@@ -1,4 +1,4 @@
-"""The registry for the API: one transaction a call, off the loop. Calls are rare, so each has its own connection."""
+"""What the API changes in PostgreSQL: one transaction a call, off the loop. Rare, so each has its own connection."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _Answer = TypeVar("_Answer")
 _WAIT_S = 3
 
 
-class RegistryDesk:
-    """Where doors hand in what they want done in PostgreSQL (functions of `headwater.registry`)."""
+class Desk:
+    """Where doors hand in what they want done with the registry, rules and alerts; reads of state are `Postgres`'s."""
 
     def __init__(self, url: SecretStr) -> None:
         self._url = url
