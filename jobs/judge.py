@@ -70,19 +70,18 @@ class JudgeDevices(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         """Judges a pack, or lets it wait."""
         key, payload, log_time = value[0], value[1], value[2]
         desk = self._known(ctx.get_broadcast_state(CONTROL))
-        memory = self._recall()
+        before, memory = self._recall()
         if memory.waiting or log_time > desk.known_until:
             memory.waiting.append((log_time, payload))
             ctx.timer_service().register_event_time_timer(log_time)
-            self._keep(memory, ctx)
-            return
-        yield from self._judge(desk, memory, key, log_time, payload)
-        self._keep(memory, ctx)
+        else:
+            yield from self._judge(desk, memory, key, log_time, payload)
+        self._keep(before, memory, ctx)
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         """Log time has come to `timestamp`, and all that counts up to it is known."""
         desk = self._known(ctx.get_broadcast_state(CONTROL))
-        memory, key = self._recall(), ctx.get_current_key()
+        (before, memory), key = self._recall(), ctx.get_current_key()
         while memory.waiting and memory.waiting[0][0] <= timestamp:
             yield from self._judge(desk, memory, key, *memory.waiting.pop(0))
         if memory.armed and memory.armed <= timestamp:
@@ -91,7 +90,7 @@ class JudgeDevices(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             tenant, _, device = key.partition("/")
             events, _ = step(desk.rules(tenant, device), memory.state, Tick(timestamp))
             yield from _rows(key, events)
-        self._keep(memory, ctx)
+        self._keep(before, memory, ctx)
 
     def _judge(self, desk: Desk, memory: Memory, key: str, log_time: int, payload: str) -> Iterator[Row]:
         try:
@@ -115,22 +114,27 @@ class JudgeDevices(KeyedBroadcastProcessFunction):  # type: ignore[misc]
                 self._taken = int(place)
         return self._desk
 
-    def _recall(self) -> Memory:
-        text = self._memory.value()
-        return _decoder.decode(text) if text else Memory(State())
+    def _recall(self) -> tuple[str, Memory]:
+        """What is kept, as text and as it is used."""
+        text = self._memory.value() or ""
+        return text, _decoder.decode(text) if text else Memory(State())
 
-    def _keep(self, memory: Memory, ctx: Any) -> None:
-        """Writes the memory back, with a timer for what log time alone may bring; nothing is kept of nothing."""
+    def _keep(self, before: str, memory: Memory, ctx: Any) -> None:
+        """Writes what has changed, with a timer for what log time alone may bring; nothing is kept of nothing."""
         wakes = [] if memory.state.wake is None else [memory.state.wake]
         if memory.state.open:
             wakes.append(memory.state.at + _LOOK_MS)
         if wakes and not 0 < memory.armed <= min(wakes):
             memory.armed = min(wakes)
             ctx.timer_service().register_event_time_timer(memory.armed)
-        if memory.state.empty and not memory.waiting:
+        nothing = memory.state.empty and not memory.waiting
+        after = "" if nothing else msgspec.json.encode(memory).decode()
+        if after == before:
+            return
+        if nothing:
             self._memory.clear()
         else:
-            self._memory.update(msgspec.json.encode(memory).decode())
+            self._memory.update(after)
 
 
 def _rows(key: str, events: list[AlertEvent]) -> Iterator[Row]:

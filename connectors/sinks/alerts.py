@@ -9,7 +9,8 @@ import msgspec
 import psycopg
 import structlog
 
-from connectors.sinks.records import RecordSink, load
+from connectors.sinks.records import RecordSink
+from connectors.sinks.statements import load_sql
 from headwater.model.alert import AlertEvent
 from headwater.model.settings import SinkSettings
 from headwater.model.topics import ALERTS
@@ -31,7 +32,7 @@ class AlertSink(RecordSink):
     def __init__(self, settings: SinkSettings) -> None:
         super().__init__(settings)
         self._keep_ms = settings.keep_alerts_days * _DAY_MS
-        self._insert, self._fold, self._trim = (load("episodes", name) for name in ("insert", "fold", "trim"))
+        self._insert, self._fold, self._trim = (load_sql(name, "episodes") for name in ("insert", "fold", "trim"))
         self._log = structlog.get_logger(__name__)
 
     def store_records(self, cursor: psycopg.Cursor[Any], records: list[AlertEvent]) -> None:

@@ -13,7 +13,8 @@ import psycopg
 import structlog
 
 from connectors.sinks.connections import ends_and_begins
-from connectors.sinks.records import RecordSink, load
+from connectors.sinks.records import RecordSink
+from connectors.sinks.statements import load_sql
 from headwater.model.codec import VERSION
 from headwater.model.event import BROKER_RESTARTED, BROKER_TENANT, DeviceEvent, Kind
 from headwater.model.settings import SinkSettings
@@ -40,7 +41,7 @@ class EventSink(RecordSink):
         self._keep_ms, self._keep_each = settings.keep_events_days * _DAY_MS, settings.keep_events_each
         self._log = structlog.get_logger(__name__)
         statements = ("insert", "known_ends", "connections", "broker", "restarted", "first_seen")
-        self._sql = {name: load("events", name) for name in (*statements, "trim", "trim_connections")}
+        self._sql = {name: load_sql(name, "events") for name in (*statements, "trim", "trim_connections")}
 
     def store_records(self, cursor: psycopg.Cursor[Any], records: list[DeviceEvent]) -> None:
         """Events, connections, and what is concluded from them."""

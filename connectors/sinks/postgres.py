@@ -14,7 +14,8 @@ from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
 from connectors.sinks.events import EventSink
 from connectors.sinks.partitions import Partitions
-from connectors.sinks.rollup import load_sql, roll_up_all
+from connectors.sinks.rollup import roll_up_all
+from connectors.sinks.statements import load_sql
 from headwater.model.generation import STEP, epoch
 from headwater.model.pack import Aggregate
 from headwater.model.settings import SinkSettings

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Iterable
-from importlib.resources import files
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 
 from connectors.sinks.base import Sink
+from connectors.sinks.statements import load_sql
 from headwater.model import codec
 from headwater.model.codec import device_key
 from headwater.model.errors import BadRecord
@@ -24,11 +24,6 @@ _UPKEEP_S = 3_600
 _IDLE_S = 10.0
 _BEAT = device_key(PULSE_TENANT, "")
 _OPTIONS = "-c idle_in_transaction_session_timeout=15s -c statement_timeout=60s"
-
-
-def load(folder: str, name: str) -> LiteralString:
-    """The text of a statement in a folder of `sql/stores/postgres`."""
-    return (files("sql") / "stores" / "postgres" / folder / f"{name}.sql").read_text()
 
 
 class Records:
@@ -69,7 +64,7 @@ class RecordSink(Sink):
         self._url = settings.postgres.get_secret_value()
         self._kept_at = float("-inf")
         self._connected: psycopg.Connection[Any] | None = None
-        self._offset = load("events", "offset")
+        self._offset = load_sql("offset")
 
     @abstractmethod
     def store_records(self, cursor: psycopg.Cursor[Any], records: list[Any]) -> None:

@@ -9,12 +9,12 @@ age, a higher generation or a repeated run all end in the same rows.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from string import Template
 from typing import Any, LiteralString
 
 import psycopg
 
+from connectors.sinks.statements import load_sql
 from headwater.model.stores import LEVELS
 
 Connection = psycopg.Connection[Any]
@@ -23,11 +23,6 @@ ROLLED = tuple(level.name for level in LEVELS[1:])
 """The levels that are rolled up, finest first: each is the source of the next."""
 _MOST_MARKS = 50_000
 _UNITS = {"1m": "minute", "1h": "hour", "1d": "day"}
-
-
-def load_sql(name: str) -> LiteralString:
-    """The text of a statement in `sql/stores/postgres/sink`; parameters are `$1`, `$2`, as in PostgreSQL itself."""
-    return (files("sql") / "stores" / "postgres" / "sink" / f"{name}.sql").read_text()
 
 
 @cache

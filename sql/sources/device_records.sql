@@ -1,23 +1,5 @@
 -- What the registry says of devices, whole. It counts from its log time plus a delay, as versions of rules do.
-create temporary table device_records (
-    record_key string,
-    payload string,
-    log_partition int metadata from 'partition' virtual,
-    appended timestamp_ltz(3) metadata from 'timestamp' virtual,
-    counts_from as appended + interval '${delay}' second,
-    watermark for counts_from as counts_from - interval '0.001' second
-) with (
-    'connector' = 'kafka',
-    'topic' = '${registry_topic}',
-    'properties.bootstrap.servers' = '${bootstrap}',
-    'properties.group.id' = '${group}',
-    'properties.enable.auto.commit' = 'false',
-    'properties.fetch.max.wait.ms' = '50',
-    'scan.topic-partition-discovery.interval' = '0',
-    'scan.startup.mode' = 'earliest-offset',
-    'scan.parallelism' = '1',
-    'key.format' = 'raw',
-    'key.fields' = 'record_key',
-    'value.format' = 'raw',
-    'value.fields-include' = 'EXCEPT_KEY'
-)
+create temporary table device_records -- noqa: PRS
+with (
+    'topic' = '${registry_topic}'
+) like alert_rules (overwriting options)

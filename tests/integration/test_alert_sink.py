@@ -62,7 +62,6 @@ def url(postgres: str) -> str:
 def sink(url: str, **settings) -> Iterator[AlertSink]:
     made = AlertSink(SinkSettings(_env_file=None, postgres=url, **settings))
     try:
-        assert made.positions() == {}
         yield made
     finally:
         made.disconnect()
@@ -83,6 +82,7 @@ def test_repeats_and_any_order_leave_the_episodes_that_the_events_tell(url: str,
     if seed:
         rng.shuffle(played)
     with sink(url) as alerts:
+        assert alerts.positions() == {}
         while played:
             part, played = played[: rng.randint(1, 9)], played[rng.randint(1, 9) :]
             alerts.write(part, {0: 1})
@@ -100,12 +100,13 @@ def test_what_was_cleared_long_ago_is_forgotten_with_all_that_was_said_of_it(url
     ]
     # Kept for ever first, as if they had been written when they were new.
     with sink(url, keep_alerts_days=36_500) as alerts:
+        assert alerts.positions() == {}
         alerts.write(aged, {0: 1})
         alerts.flush()
     with psycopg.connect(url) as connection:
         connection.execute("insert into alert_acknowledged select tenant, alert_id, now(), 'me', '' from alert")
     active = {alert for alert, row in stored(url).items() if row[6] is None}
-    with sink_again(url) as alerts:
+    with sink(url) as alerts:
         alerts.upkeep()
         alerts.write(aged, {0: 1})
         alerts.flush()
@@ -113,12 +114,3 @@ def test_what_was_cleared_long_ago_is_forgotten_with_all_that_was_said_of_it(url
     with psycopg.connect(url) as connection:
         said = connection.execute("select alert_id from alert_acknowledged").fetchall()
     assert {one for (one,) in said} == active
-
-
-@contextmanager
-def sink_again(url: str) -> Iterator[AlertSink]:
-    made = AlertSink(SinkSettings(_env_file=None, postgres=url))
-    try:
-        yield made
-    finally:
-        made.disconnect()
