@@ -49,10 +49,11 @@ def plant_of(number: int) -> str:
 def models() -> dict[str, dict[str, Any]]:
     """Model -> its fields: the kinds of the simulated fleet, and this machine with what it can measure now."""
     machine = {
-        name: MetricOfModel(unit=unit_of(name), low=0.0, high=100.0 if name.endswith("_percent") else None)
+        name: MetricOfModel(unit=unit_of(name))
+        if name.endswith("_celsius")
+        else MetricOfModel(unit=unit_of(name), low=0.0, high=100.0 if name.endswith("_percent") else None)
         for name in Sensors().measure()
-        if not name.endswith("_celsius")
-    } | {name: MetricOfModel(unit="°C") for name in Sensors().measure() if name.endswith("_celsius")}
+    }
     fleet = {
         kind: {
             "title": kind.replace("-", " ").capitalize(),
