@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from headwater.model.settings import JobSettings
+from jobs.environment import name_sources
 from jobs.environment import open_streams as open_tables
 from jobs.statements import Log, statement
 
@@ -26,7 +27,8 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
     """Packs by device and the log of rules and devices meet in one function; what it says goes to `alerts`.
 
     `tables` is a StreamTableEnvironment; returns the StatementSet, not yet running. At least once, and exactly once in
-    effect: the id of an alert is made from what it is about and when it began.
+    effect: the id of an alert is made from what it is about and when it began. All that has state has a name, so a
+    snapshot can be restored under a changed plan.
     """
     from pyflink.common import Types
 
@@ -48,6 +50,8 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
         tables.sql_query("select kind, log_partition, payload, log_time, counts_from from control"),
         Types.ROW([text, Types.INT(), text, number, Types.INSTANT()]),
     )
+    for stream in (packs, control):
+        name_sources(stream)
     events = (
         packs.key_by(lambda row: row[0], key_type=text)
         .connect(control.broadcast(CONTROL))

@@ -48,6 +48,16 @@ def open_streams(given: Mapping[str, str]) -> Any:
     return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(configuration))
 
 
+def name_sources(stream: Any) -> None:
+    """Names the sources of a stream after their tables.
+
+    Else a source is known by its place in the plan, and a changed plan may give it the positions of another topic.
+    """
+    for transformation in stream._j_data_stream.getTransformation().getTransitivePredecessors():
+        if transformation.getClass().getSimpleName() == "SourceTransformation":
+            transformation.setUid(str(transformation.getName()).partition("[")[0])
+
+
 def open_tables(given: Mapping[str, str]) -> Any:
     """A streaming TableEnvironment with the options `given`. Starts a JVM if there is none."""
     # Else PyFlink imports Beam here (seconds) for a worker in this process, even when the job goes to a cluster.

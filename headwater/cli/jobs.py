@@ -13,12 +13,13 @@ from headwater.cli.show import console, told
 from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings, Settings
 from headwater.stack import jobs as keeping
+from headwater.stack import kept
 from headwater.stack.cluster import Cluster
 from headwater.stack.state import State
 
 app = typer.Typer(no_args_is_help=True, help="The Flink jobs.")
 
-Name = Annotated[str, typer.Argument(help="a job: aggregation")]
+Name = Annotated[str, typer.Argument(help="a job: aggregation, alerting, enrichment or one of yours")]
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def _cluster_told() -> Iterator[None]:
 
 
 def _keeper(name: str) -> keeping.Keeper:
-    return keeping.Keeper(State.load(), name, JobSettings())
+    return kept.keeper(State.load(), name, JobSettings())
 
 
 @app.command()

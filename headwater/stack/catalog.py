@@ -18,6 +18,7 @@ from headwater.stack import (
     gateway,
     jars,
     kafka,
+    kept,
     migrate,
     page,
     places,
@@ -27,12 +28,9 @@ from headwater.stack import (
     topics,
     valkey,
 )
-from headwater.stack.cluster import Cluster
 from headwater.stack.plan import Step
 from headwater.stack.program import Probe, Program, Task
 from headwater.stack.state import State
-
-JOB = "aggregation"
 
 Register = Callable[[State], str]
 
@@ -93,9 +91,9 @@ def workers(state: State) -> list[Program]:
         worker(
             "jobs",
             "headwater.workers.jobkeeper",
-            f"keeps the job {JOB} running",
+            "keeps the Flink jobs running",
             ("topics", "jobmanager", "code"),
-            Cluster(state.url("flink")).probe(JOB),
+            kept.probe(state),
         ),
         worker(
             "sink-postgres",

@@ -1,45 +1,36 @@
 """Keeps a job running: looks whether it does, and if not submits it from where it was.
 
-- its newest snapshot is of the same plan and younger than the longest outage: the job goes on from it;
-- it is older, or was discarded: empty state, rewound to before the panes that were open then;
-- the plan has changed: the same, and the rows get a higher generation, which is shown when the job has caught up;
-- there is none: from the beginning of the log.
+How a job goes on is the job's own: `rewound.py` for one whose state is whole only under the plan that made it,
+`carried.py` for one that takes its state along.
 """
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from headwater.model.errors import NotFound, StackError
 from headwater.model.settings import JobSettings
-from headwater.stack import snapshots, submit
+from headwater.stack import plans, snapshots, submit
 from headwater.stack.cluster import Cluster, Job
 from headwater.stack.record import DISCARDED, Record, record, save
-from headwater.stack.rewind import RawLog, has_caught_up, plan_rewind
 from headwater.stack.snapshots import Snapshot
 from headwater.stack.state import State
 
 SNAPSHOT_TIMEOUT_MS = 120_000
 """A checkpoint is completed at most this long after its positions were taken (`flink-conf/config.yaml`)."""
 
-MARK_EVERY_S = 60.0
-"""How often the generation that is shown is said again, for readers that start later."""
-
 GONE_S = 60.0
 
 
 @dataclass(frozen=True)
 class Start:
-    """How a job is to start, and why in words: from `snapshot`, rewound with empty state, or from the beginning.
-
-    `changed`: its query is another one, so its rows need a higher generation.
-    """
+    """How a job is to start: why, in words; options of `jobs.run`; the snapshot that it goes on from, if it does."""
 
     why: str
+    options: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
-    rewound: bool = False
-    changed: bool = False
 
 
 def now_ms() -> int:
@@ -47,33 +38,18 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def choose_start(known: Record, found: list[Snapshot], settings: JobSettings, plan: str, now: int) -> Start:
-    """The decision alone: no clock, no disk. `found` is newest first."""
-    last = next(reversed(known.runs.values()), plan)
-    if known.raise_next or last not in (plan, DISCARDED):
-        return Start("the plan has changed: empty state, rewound, a higher generation", rewound=True, changed=True)
-    if not found and known.rebuild is None:
-        return Start("no snapshot: from the beginning of the log")
-    if not found or known.runs.get(found[0].job_id) != plan:
-        return Start("a rebuild: empty state, rewound", rewound=True)
-    age = now - found[0].taken_ms
-    if age > settings.outage_ms:
-        return Start(f"the newest snapshot is {age // 1000} s old: empty state, rewound", rewound=True)
-    usable = [one for one in found if str(one.path) not in known.bad and known.runs.get(one.job_id) == plan]
-    if not usable:
-        return Start("no snapshot could be restored: empty state, rewound", rewound=True)
-    return Start(f"from {usable[0].path.name}", usable[0])
+class Keeper(ABC):
+    """Keeps one job of a stack running. Not for two threads at once.
 
+    `generations`: its rows carry one, so that a changed query may take readings away.
+    """
 
-class Keeper:
-    """Keeps one job of a stack running. Not for two threads at once."""
+    generations = False
 
     def __init__(self, state: State, name: str, settings: JobSettings) -> None:
         self.state, self.name, self.settings = state, name, settings
         self.cluster = Cluster(settings.flink)
-        self.log = RawLog(settings)
         self._restored: tuple[str, Snapshot] | None = None
-        self._marked_at = float("-inf")
 
     def look(self) -> str:
         """One look, and a submission if the job is wanted and not there; says what it did, empty if nothing.
@@ -94,49 +70,35 @@ class Keeper:
         if live[0].id not in known.runs:  # somebody else's submission: ours to keep from now on
             known.runs[live[0].id] = ""
         self._forget_old(known, live[0])
-        return self._show(known)
+        return self.watch(known, live[0])
+
+    @abstractmethod
+    def choose(self, known: Record, found: list[Snapshot], plan: str) -> Start:
+        """From where the job is to start. `found` are its snapshots, newest first; `plan` is the digest of its plan.
+
+        What must be remembered whatever happens next is written by it.
+        """
+
+    def watch(self, known: Record, live: Job) -> str:  # noqa: ARG002  # for those that have something to watch
+        """A look at the job that runs; says what it did, empty if nothing."""
+        return ""
+
+    def check_upgrade(self, known: Record, live: Job) -> None:  # noqa: B027  # most can always go on
+        """Raises `StackError` if the job that runs cannot go on with the code of now."""
 
     def _submit(self, known: Record) -> str:
-        plan = submit.plan_digest(self.name, self.settings)
-        found = snapshots.of_jobs(self.state, known.runs)
-        start = choose_start(known, found, self.settings, plan, now_ms())
-        options = ["--parallelism", str(self.settings.parallelism)]
-        if start.snapshot:
-            options += ["--savepoint", start.snapshot.uri]
-        if start.rewound:
-            rebuild = plan_rewind(known, self.log, self.settings, self._good_ms(found), start.changed)
-            if rebuild.from_ms:
-                options += ["--start-from-ms", str(rebuild.from_ms)]
-            self.state.remember(generation=known.generation)
-            # Whatever happens next, the job that may soon run is one that has not caught up.
+        plan = plans.plan_digest(self.name, self.settings)
+        start = self.choose(known, snapshots.of_jobs(self.state, known.runs), plan)
+        options = ("--parallelism", str(self.settings.parallelism), *start.options)
+        try:
+            job_id = submit.submit(self.state, self.name, *options)
+        except StackError as error:
+            known.trouble = str(error)
             save(self.state, known)
-        options += [word for pane, number in known.generations for word in ("--generation", f"{pane}:{number}")]
-        job_id = submit.submit(self.state, self.name, *options)
-        known.runs[job_id] = plan
+            raise
+        known.runs[job_id], known.trouble = plan, ""
         self._restored = (job_id, start.snapshot) if start.snapshot else None
         return f"submitted as {job_id}, {start.why}"
-
-    def _good_ms(self, found: list[Snapshot]) -> int:
-        """The last good log time; 0 if nothing is known of any."""
-        if not found:
-            return 0
-        reached = self.log.reached()
-        return found[0].taken_ms - SNAPSHOT_TIMEOUT_MS if reached is None else reached
-
-    def _show(self, known: Record) -> str:
-        """Ends a rebuild that has caught up, and says from time to time which generation is shown."""
-        if known.rebuild is not None:
-            if not has_caught_up(known.rebuild, self.log.committed()):
-                return ""
-            if known.rebuild.raised:
-                self.log.mark(known.rebuild.raised)
-            self._marked_at = time.monotonic()
-            raised, known.rebuild = known.rebuild.raised, None
-            return f"caught up; generation {raised} is shown" if raised else "caught up"
-        if known.generation and time.monotonic() - self._marked_at >= MARK_EVERY_S:
-            self.log.mark(known.generation)
-            self._marked_at = time.monotonic()
-        return ""
 
     def _note_failed_restore(self, known: Record) -> None:
         """A job that ended before its first checkpoint could not be restored from its snapshot: try the next one."""
@@ -199,18 +161,13 @@ def start(keeper: Keeper) -> str:
 def upgrade(keeper: Keeper) -> str:
     """Stops a job with a savepoint and goes on from it with the code of now.
 
-    Raises `NotFound` if it does not run, and `StackError` if its plan has changed: state of another plan cannot be
-    restored. In both cases nothing is stopped.
+    Raises `NotFound` if it does not run, and `StackError` if its state would not fit. In both cases nothing is stopped.
     """
-    plan = submit.plan_digest(keeper.name, keeper.settings)
     submit.wheel(keeper.state)  # before the stop: a wheel that cannot be built must not cost a running job
     with record(keeper.state, keeper.name) as known:
         live = keeper.cluster.live(keeper.name)
-        if live and known.runs.get(live[0].id) != plan:
-            raise StackError(
-                f"The plan of {keeper.name} has changed, the running job's state does not fit it: nothing was done.",
-                "`headwater jobs rebuild --changed` reads the log again from before the panes that are open.",
-            )
+        if live:
+            keeper.check_upgrade(known, live[0])
         keeper.cluster.stop(keeper.name)
         _wait_gone(keeper.cluster, live[0])
         known.wanted = True
@@ -221,9 +178,14 @@ def rebuild(keeper: Keeper, changed: bool) -> str:
     """Ends a job and starts it with empty state from before the panes that are open; says what it did.
 
     With `changed`, and always if the plan has changed, rows get a higher generation and may shrink; they are shown when
-    the job has caught up. Raises `StackError` if the job does not end.
+    the job has caught up. Raises `StackError` if the job does not end, or its rows have no generation.
     """
-    plan = submit.plan_digest(keeper.name, keeper.settings)
+    if changed and not keeper.generations:
+        raise StackError(
+            f"What {keeper.name} writes has no generation, so nothing of it could shrink: nothing was done.",
+            f"`headwater jobs rebuild {keeper.name}` without --changed.",
+        )
+    plan = plans.plan_digest(keeper.name, keeper.settings)
     with record(keeper.state, keeper.name) as known:
         for job in keeper.cluster.live(keeper.name):
             known.runs.setdefault(job.id, "")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from headwater.model.errors import HeadwaterError, StackError
+from headwater.model.errors import HeadwaterError, NotFound, StackError
 from headwater.model.settings import AgentSettings
-from headwater.stack import catalog, jobs, orphans, plan, postgres, probes
+from headwater.stack import catalog, jobs, orphans, plan, postgres, probes, record
 from headwater.stack.plan import Failed, Report
 from headwater.stack.program import Program, Task, why_not_ready
 from headwater.stack.state import State, is_free
@@ -169,11 +169,13 @@ def _savepoint(state: State, known: Iterable[str], report: Report) -> None:
     """A savepoint, if it is quick; the newest checkpoint does as well."""
     if "jobmanager" not in known:
         return
-    begun = time.monotonic()
-    for name in (catalog.JOB,):
+    for name in record.names(state):
+        begun = time.monotonic()
         try:
             path = jobs.stop(state, name, wanted=True, timeout_s=SAVEPOINT_S)
             report.done(name, f"stopped at {Path(path).name}", time.monotonic() - begun)
+        except NotFound:
+            continue
         except (HeadwaterError, OSError):
             report.done(name, "no savepoint: it will go on from its newest checkpoint", time.monotonic() - begun)
 

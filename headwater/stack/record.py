@@ -12,6 +12,9 @@ from pathlib import Path
 from headwater.stack.files import private_folder, write_private
 from headwater.stack.state import State
 
+STARTED = ("aggregation", "alerting")
+"""Jobs that run without anybody's asking, the first one first: it is what all wait for."""
+
 DISCARDED = "discarded"
 """Instead of a plan's digest: state of this run is not to be gone on from, its query is unchanged."""
 
@@ -38,7 +41,7 @@ class Record:
     `runs` maps each job id under which it ran, newest last, to the digest of its plan (empty: submitted by somebody
     else). `bad` are snapshots that could not be restored. `generations` are (pane, generation), ascending: rows of
     panes from `pane` (epoch ms) on have that one; none before the first changed query. `raise_next`: the next start
-    counts as a changed query.
+    counts as a changed query. `trouble` is why the last submission was not taken; empty if it was.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Record:
     generations: list[tuple[int, int]] = field(default_factory=list)
     raise_next: bool = False
     rebuild: Rebuild | None = None
+    trouble: str = ""
 
     @property
     def generation(self) -> int:
@@ -61,11 +65,22 @@ def _path(state: State, name: str) -> Path:
 
 def _read(path: Path, name: str) -> Record:
     if not path.is_file():
-        return Record(name)
+        return Record(name, wanted=name in STARTED)
     known = json.loads(path.read_text())
     known["generations"] = [(pane, generation) for pane, generation in known.get("generations", [])]
     known["rebuild"] = Rebuild(**known["rebuild"]) if known.get("rebuild") else None
     return Record(**known)
+
+
+def names(state: State) -> list[str]:
+    """The jobs that are kept: those that run anyway, and those that somebody has started or stopped."""
+    started = sorted(path.stem for path in _path(state, "any").parent.glob("*.json"))
+    return [*STARTED, *(name for name in started if name not in STARTED)]
+
+
+def peek(state: State, name: str) -> Record:
+    """What is known of a job, as it was written last; for who only looks."""
+    return _read(_path(state, name), name)
 
 
 def save(state: State, known: Record) -> None:

@@ -21,9 +21,6 @@ from headwater.model.settings import JobSettings
 from headwater.model.topics import PROCESSED, RAW
 from headwater.stack.record import Rebuild, Record
 
-GROUP = "headwater-aggregation"
-"""Consumer group under which the job commits its offsets."""
-
 _ASK_S = 10.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -31,10 +28,13 @@ _NEWEST: OffsetSpec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call
 
 
 class RawLog:
-    """What the keeper asks of Kafka. Every call raises `StackError` while Kafka does not answer."""
+    """What the keeper asks of Kafka. Every call raises `StackError` while Kafka does not answer.
 
-    def __init__(self, settings: JobSettings) -> None:
-        self._kafka = settings.kafka
+    `group` is the consumer group under which the job commits its offsets.
+    """
+
+    def __init__(self, settings: JobSettings, group: str) -> None:
+        self._kafka, self._group = settings.kafka, group
         self._admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
 
     def ends(self, topic: str = RAW.name) -> dict[int, int]:
@@ -56,9 +56,10 @@ class RawLog:
 
     def committed(self) -> dict[int, int]:
         """Up to where the job has read, by partition; of those that it has committed."""
-        asked = ConsumerGroupTopicPartitions(GROUP, [TopicPartition(RAW.name, p) for p in self.ends()])
+        asked = ConsumerGroupTopicPartitions(self._group, [TopicPartition(RAW.name, p) for p in self.ends()])
         try:
-            answer = self._admin.list_consumer_group_offsets([asked], request_timeout=_ASK_S)[GROUP].result()
+            answers = self._admin.list_consumer_group_offsets([asked], request_timeout=_ASK_S)
+            answer = answers[self._group].result()
         except KafkaException as error:
             raise _away(error) from error
         return {at.partition: at.offset for at in answer.topic_partitions if at.offset >= 0}
@@ -67,8 +68,8 @@ class RawLog:
         """Says where the job begins anew, so that what it had read before is not taken for what it has read again."""
         places = [TopicPartition(RAW.name, partition, offset) for partition, offset in offsets.items()]
         try:
-            request = [ConsumerGroupTopicPartitions(GROUP, places)]
-            self._admin.alter_consumer_group_offsets(request, request_timeout=_ASK_S)[GROUP].result()
+            request = [ConsumerGroupTopicPartitions(self._group, places)]
+            self._admin.alter_consumer_group_offsets(request, request_timeout=_ASK_S)[self._group].result()
         except KafkaException as error:
             raise _away(error) from error
 

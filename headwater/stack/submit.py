@@ -1,51 +1,28 @@
-"""Hands a job to the cluster: from the newest snapshot, rewound with empty state, or from the beginning."""
+"""Hands a job to the cluster, with the code of now."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from headwater.model.errors import StackError
-from headwater.model.settings import JobSettings, project_folder
-from headwater.stack import flink, jvm, places
+from headwater.model.settings import project_folder
+from headwater.stack import flink, jvm, places, plans
 from headwater.stack.files import private_folder
 from headwater.stack.page import digest
 from headwater.stack.state import State
 
 SHIPPED = ("headwater", "jobs", "udfs", "connectors", "sql")
-PLANNED = ("jobs", "udfs", "sql/sources", "sql/views", "sql/sinks")
-"""Folders that a plan is made from: state of another plan cannot be restored."""
-
-ADDRESSES = {"kafka", "postgres", "clickhouse", "valkey", "mqtt", "flink", "api", "host"}
-UNPLANNED = ADDRESSES | {"log_format", "parallelism", "outage_ms", "generation", "low_disk_mb"}
-"""Settings that do not change a plan."""
 
 PATIENCE_S = 180
 
 
-def _files(names: tuple[str, ...]) -> Iterator[Path]:
-    for name in names:
-        for path in sorted((project_folder() / name).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield path
-
-
-def plan_digest(name: str, settings: JobSettings) -> str:
-    """Changes when the plan of a job may have changed: its code, its SQL, or a setting that it is generated from."""
-    shaping = {key: value for key, value in settings.model_dump(mode="json").items() if key not in UNPLANNED}
-    text = name + digest(_files(PLANNED), project_folder()) + json.dumps(shaping, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def wheel(state: State) -> Path:
     """The wheel of this code, built once for each change. Raises `StackError` with the builder's last words."""
-    now = digest(_files((*SHIPPED,)), project_folder())[:16]
+    now = digest(plans.files(SHIPPED), project_folder())[:16]
     folder = state.folder / "flink" / "code" / now
     found = sorted(folder.glob("*.whl"))
     if found:

@@ -11,31 +11,34 @@ import threading
 import structlog
 
 from headwater.logs import configure
-from headwater.model.errors import StackError
+from headwater.model.errors import HeadwaterError
 from headwater.model.settings import JobSettings
 from headwater.sql.keeping import MetricKeeper
+from headwater.stack import kept, record
 from headwater.stack.jobs import Keeper
 from headwater.stack.state import State
 from headwater.stopping import stop_event
 
-JOBS = ("aggregation",)
 EVERY_S = 2.0
 REFUSED_S = 10.0
 _log = structlog.get_logger()
 
 
-def keep(keepers: list[Keeper], metrics: MetricKeeper, stopping: threading.Event) -> None:
+def keep(state: State, settings: JobSettings, stopping: threading.Event) -> None:
     """Looks after all jobs until `stopping` is set. Nothing that Flink or a job does ends this loop."""
+    keepers: dict[str, Keeper] = {}
+    metrics = MetricKeeper(state, settings)
     while not stopping.is_set():
         pause = EVERY_S
-        for keeper in keepers:
+        for name in record.names(state):
             try:
+                keeper = keepers.get(name) or keepers.setdefault(name, kept.keeper(state, name, settings))
                 if did := keeper.look():
-                    _log.info("job", job=keeper.name, did=did)
+                    _log.info("job", job=name, did=did)
             except OSError as error:
-                _log.warning("Flink does not answer, waiting", flink=keeper.cluster.url, error=str(error))
-            except StackError as error:
-                _log.error("job was not taken, trying again", job=keeper.name, error=str(error))
+                _log.warning("Flink does not answer, waiting", flink=settings.flink, error=str(error))
+            except HeadwaterError as error:
+                _log.error("job was not taken, trying again", job=name, error=str(error))
                 pause = REFUSED_S
         try:
             for did in metrics.look():
@@ -50,8 +53,7 @@ def main() -> None:
     settings = JobSettings()
     configure(settings.log_format)
     stopping = stop_event()
-    state = State.load()
-    keep([Keeper(state, name, settings) for name in JOBS], MetricKeeper(state, settings), stopping)
+    keep(State.load(), settings, stopping)
     _log.info("stopped")
 
 

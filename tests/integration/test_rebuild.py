@@ -12,10 +12,9 @@ from headwater.model.errors import StackError
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings, PulseSettings, Settings, SinkSettings
 from headwater.stack import flink as flink_server
-from headwater.stack import jars, jobs, snapshots, topics
+from headwater.stack import jars, jobs, kept, snapshots, topics
 from headwater.stack import kafka as kafka_server
 from headwater.stack.foreground import running
-from headwater.stack.jobs import Keeper
 from headwater.stack.record import record
 from headwater.stack.state import State
 from headwater.workers.pulse import Pulse
@@ -60,7 +59,7 @@ def given(monkeypatch):
     def give(state, **names):
         for name, value in names.items():
             monkeypatch.setenv(f"HEADWATER_{name.upper()}", str(value))
-        return Keeper(state, NAME, JobSettings(_env_file=state.folder / "run.env"))
+        return kept.keeper(state, NAME, JobSettings(_env_file=state.folder / "run.env"))
 
     return give
 

@@ -8,9 +8,8 @@ import pytest
 
 from headwater.model.errors import NotFound
 from headwater.model.settings import JobSettings, Settings
-from headwater.stack import flink, foreground, jars, jobs, snapshots, submit, topics
+from headwater.stack import flink, foreground, jars, jobs, kept, snapshots, submit, topics
 from headwater.stack.cluster import Cluster
-from headwater.stack.jobs import Keeper
 from headwater.stack.record import record
 from headwater.stack.state import State
 
@@ -30,7 +29,7 @@ class Line:
 
     def __init__(self, state, settings):
         self.state, self.settings = state, settings
-        self.keeper, self.cluster = Keeper(state, NAME, settings), Cluster(settings.flink)
+        self.keeper, self.cluster = kept.keeper(state, NAME, settings), Cluster(settings.flink)
         self.programs = [flink.jobmanager(state), flink.taskmanager(state)]
         self.processes = []
 
@@ -106,7 +105,7 @@ def test_a_job_survives_the_loss_of_its_jobmanager_and_never_runs_twice(line):
     until(lambda: len(line.cluster.live(NAME)) == 1)
     assert line.cluster.live(NAME)[0].id == third.id
 
-    changed = Keeper(line.state, NAME, line.settings.model_copy(update={"pack_cap": 16}))
+    changed = kept.keeper(line.state, NAME, line.settings.model_copy(update={"pack_cap": 16}))
     jobs.cancel(line.state, NAME)
     until(lambda: line.cluster.live(NAME) == [])
     with record(line.state, NAME) as known:

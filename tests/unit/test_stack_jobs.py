@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from headwater.model.errors import NotFound
 from headwater.model.settings import JobSettings
 from headwater.stack import snapshots
-from headwater.stack.jobs import choose_start
-from headwater.stack.record import DISCARDED, Rebuild, Record, record, save
+from headwater.stack.carried import CarriedKeeper
+from headwater.stack.plans import plan_digest, planned
+from headwater.stack.record import DISCARDED, Rebuild, Record, names, peek, record, save
 from headwater.stack.rewind import has_caught_up, plan_rewind
+from headwater.stack.rewound import choose_start
 from headwater.stack.snapshots import Snapshot
 from headwater.stack.state import State
-from headwater.stack.submit import plan_digest
 
 NOW = 1_760_000_000_000
 PLAN = "the plan"
@@ -139,6 +141,45 @@ def test_a_plan_changes_with_what_it_is_generated_from_and_not_with_addresses(se
     other = settings.model_copy(update={"pack_cap": settings.pack_cap - 1})
     assert plan_digest("aggregation", same) == base
     assert plan_digest("aggregation", other) != base
+
+
+def test_a_plan_is_made_from_what_its_job_names_and_from_nothing_of_another_job():
+    files = {job: {path.name for path in planned(job)} for job in ("aggregation", "alerting")}
+    assert {"aggregation.py", "environment.py", "statements.py", "seen.sql", "late_packs.sql"} <= files["aggregation"]
+    assert {"alerting.py", "judge.py", "control.sql", "alert_events.sql"} <= files["alerting"]
+    assert not files["aggregation"] & {"judge.py", "control.sql", "alerts.sql"}
+    with pytest.raises(NotFound, match="one of aggregation, alerting, enrichment, got 'agregation'"):
+        planned("agregation")
+
+
+def carried(runs, found, named, reached=None):
+    made = CarriedKeeper(None, "mine", JobSettings(_env_file=None), named)
+    made.log.reached = lambda: reached
+    return made.choose(Record("mine", runs=runs), found, PLAN)
+
+
+def test_a_job_with_named_state_goes_on_whatever_has_changed_and_however_long_it_was_away():
+    found = [snapshot(86_400_000)]
+    assert carried({JOB: PLAN}, found, named=True).options == ("--savepoint", found[0].uri)
+    changed = carried({JOB: "another plan"}, found, named=True)
+    assert changed.options[:2] == ("--savepoint", found[0].uri)
+    assert "execution.state-recovery.ignore-unclaimed-state=true" in changed.options
+    assert carried({JOB: DISCARDED}, found, named=True).options == ()
+    assert carried({}, [], named=True).options == ()
+
+
+def test_a_job_without_names_goes_on_under_its_own_plan_and_else_where_it_has_read_to():
+    found = [snapshot(5_000)]
+    assert carried({JOB: PLAN}, found, named=False).snapshot == found[0]
+    assert carried({JOB: "another plan"}, found, named=False, reached=77).options == ("--start-from-ms", "77")
+
+
+def test_the_jobs_that_are_kept_are_those_that_run_anyway_and_those_that_were_started(tmp_path):
+    state = State.open(tmp_path, {"HEADWATER_PORTS": "free"})
+    with record(state, "enrichment") as known:
+        assert not known.wanted
+    assert names(state) == ["aggregation", "alerting", "enrichment"]
+    assert peek(state, "alerting").wanted
 
 
 def test_only_completed_snapshots_count_newest_first(tmp_path):

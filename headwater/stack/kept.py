@@ -1,0 +1,40 @@
+"""How each job is kept."""
+
+from __future__ import annotations
+
+from headwater.model.errors import StackError
+from headwater.model.settings import JobSettings
+from headwater.stack import plans, record
+from headwater.stack.carried import CarriedKeeper
+from headwater.stack.cluster import Cluster
+from headwater.stack.jobs import Keeper
+from headwater.stack.program import Probe
+from headwater.stack.rewound import RewoundKeeper
+from headwater.stack.state import State
+
+REWOUND = ("aggregation",)
+NAMED = ("alerting",)
+"""Jobs that name all that has state."""
+
+
+def keeper(state: State, name: str, settings: JobSettings) -> Keeper:
+    """The keeper of a job. Raises `NotFound` if there is no such job."""
+    plans.planned(name)
+    if name in REWOUND:
+        return RewoundKeeper(state, name, settings)
+    return CarriedKeeper(state, name, settings, name in NAMED)
+
+
+def probe(state: State) -> Probe:
+    """Ready when the first job runs, and no other was refused: the others may come a moment later."""
+    first, *others = record.STARTED
+    runs = Cluster(state.url("flink")).probe(first)
+
+    def check() -> None:
+        runs()
+        for name in others:
+            known = record.peek(state, name)
+            if known.wanted and known.trouble:
+                raise StackError(known.trouble)
+
+    return check
