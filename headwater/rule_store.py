@@ -57,6 +57,11 @@ def one(conn: Connection[Any], tenant: str, rule: str) -> Rule:
     raise NotFound(f"expected a rule of tenant {tenant!r}, got {rule!r}; {advice}.")
 
 
+def exists(conn: Connection[Any], tenant: str, rule: str) -> bool:
+    """Whether there is, or ever was, a rule of this id."""
+    return _stored(conn, tenant, rule) is not None
+
+
 def versions(conn: Connection[Any], tenant: str, rule: str) -> list[Rule]:
     """Every version of a rule, oldest first, also of one that is deleted. Raises `NotFound`."""
     found = [codec.decode(Rule, text.encode()) for (text,) in conn.execute(_VERSIONS, (tenant, rule))]
