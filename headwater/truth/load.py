@@ -83,6 +83,11 @@ class LoadDevice:
         client.loop_start()
         self.client = client
 
+    @property
+    def number(self) -> int:
+        """The number of the next reading."""
+        return self._number
+
     def _on_publish(self, _client: mqtt.Client, _data: Any, mid: int, reason: Any, _properties: Any) -> None:
         # paho calls this under its own lock: no lock and no publish here, or two threads wait for each other.
         self._acks.append((mid, bool(getattr(reason, "is_failure", False))))
