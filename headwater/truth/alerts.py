@@ -24,7 +24,7 @@ from headwater.rules.desk import DEVICE, RULE, Desk
 from headwater.rules.item import Tick, slices
 from headwater.rules.state import State
 from headwater.rules.step import step
-from headwater.truth.span import Reader, Span
+from headwater.truth.span import Reader, Tail
 
 
 class Said(NamedTuple):
@@ -61,13 +61,13 @@ class AlertTruth:
     def __post_init__(self) -> None:
         self._desk = Desk(self.settings.partitions, self.settings.rules_delay_ms)
         self._states: dict[str, State] = {}
-        self._ends: dict[str, dict[int, int]] = {}
+        self._control, self._tail = Tail(self.reader), Tail(self.reader, self.from_ms)
 
     def look(self) -> None:
         """Judges what is new. Of records that lie in the log now, those of a tick ago are surely judged."""
-        raw = self._new(RAW.name)  # its end is taken first: what counts for it is in the control topics by then
+        raw = self._tail.new(RAW.name)  # its end is taken first: what counts for it is in the control topics by then
         for kind, topic in ((RULE, ALERT_RULES), (DEVICE, DEVICE_REGISTRY)):
-            for entry in self.reader.read(self._new(topic.name)):
+            for entry in self.reader.read(self._control.new(topic.name)):
                 self._desk.take(kind, entry.log_time, entry.value or b"")
         newest = dict.fromkeys(raw.end, 0)
         for entry in self.reader.read(raw):
@@ -85,13 +85,6 @@ class AlertTruth:
         state = self._states.setdefault(device, State())
         found, _ = step(self._desk.rules(self.tenant, device), state, item)
         self.events.update(_said(found))
-
-    def _new(self, topic: str) -> Span:
-        """From where the last look ended to where the log ends now."""
-        whole = self.reader.span(topic, self.from_ms if topic == RAW.name else None)
-        span = Span(topic, whole.log_id, self._ends.get(topic, whole.first), whole.end)
-        self._ends[topic] = dict(whole.end)
-        return span
 
     def difference(self, url: str, s: float) -> tuple[set[Said], set[Said]]:
         """(events that the store lacks, events that it should not have) up to `until`.

@@ -19,10 +19,12 @@ import psycopg
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings, Settings
 from headwater.raw import client as raw
+from headwater.stack import record
 from headwater.stack.state import State
 from headwater.truth import judged, stored
 from headwater.truth.alerts import AlertTruth
 from headwater.truth.audit import Audit, Wanted
+from headwater.truth.enriched import EnrichedTruth
 from headwater.truth.load import LoadDevice, NumberedLoad, Shape, register
 from headwater.truth.reference import Expected, Key, Series
 from headwater.truth.span import Reader
@@ -57,7 +59,10 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What a trial found. All of `unacknowledged` to `wrong_latest`, `gaps`, and the last two of alerts must be 0."""
+    """What a trial found. `unacknowledged` to `wrong_latest`, `gaps` and all that is missing, extra or wrong must be 0.
+
+    `enriched` are packs of the enrichment job, 0 if it is not wanted on this stack.
+    """
 
     rounds: int = 0
     kills: dict[str, int] = field(default_factory=dict)
@@ -77,6 +82,9 @@ class Outcome:
     alert_events: int = 0
     alert_events_missing: int = 0
     alert_events_extra: int = 0
+    enriched: int = 0
+    enriched_missing: int = 0
+    enriched_wrong: int = 0
     slowest_equal_s: float = 0.0
     examples: list[str] = field(default_factory=list)
 
@@ -84,7 +92,7 @@ class Outcome:
     def good(self) -> bool:
         """True if nothing was lost, doubled or changed."""
         wrong = self.missing + self.extra + self.different + self.wrong_latest + self.gaps
-        wrong += self.alert_events_missing + self.alert_events_extra
+        wrong += self.alert_events_missing + self.alert_events_extra + self.enriched_missing + self.enriched_wrong
         return not (self.unacknowledged or wrong)
 
     def note(self, difference: stored.Difference) -> None:
@@ -144,7 +152,10 @@ class Trial:
         self._balance = "no audit"
         settings_of_jobs = JobSettings()
         self._reader = Reader(settings_of_jobs.kafka)
-        self._alerts = AlertTruth(self._reader, settings_of_jobs, tenant, time.time_ns() // 1_000_000)
+        now = time.time_ns() // 1_000_000
+        self._alerts = AlertTruth(self._reader, settings_of_jobs, tenant, now)
+        enriched = record.peek(state, "enrichment").wanted
+        self._enriched = EnrichedTruth(self._reader, tenant, now) if enriched else None
         self._old_ms = time.time_ns() // 1_000_000 - 20 * HOUR_MS
 
     def run(self, control: bool = False) -> Outcome:
@@ -247,7 +258,7 @@ class Trial:
         self._balance = report.said
 
     def _judge(self) -> None:
-        """The evaluator over the log so far against the events that are stored."""
+        """The evaluator over the log so far against the events that are stored; and enriched packs against the log."""
         self._alerts.look()
         missing, extra = self._alerts.difference(self._url, EQUAL_S)
         self.outcome.alert_events = len(self._alerts.events)
@@ -255,6 +266,13 @@ class Trial:
         self.outcome.alert_events_extra += len(extra)
         self.outcome.examples += [f"alert missing: {one}" for one in sorted(missing)[:3]]
         self.outcome.examples += [f"alert too many: {one}" for one in sorted(extra)[:3]]
+        if self._enriched is not None:
+            self._enriched.look()
+            lost, wrong = self._enriched.difference(EQUAL_S)
+            self.outcome.enriched = len(self._enriched.wanted)
+            self.outcome.enriched_missing += len(lost)
+            self.outcome.enriched_wrong += len(wrong)
+            self.outcome.examples += [f"pack not enriched, or wrongly: {one}" for one in (*lost[:3], *wrong[:3])]
 
     def _equal(self, expected: dict[Key, Expected], seconds: float = EQUAL_S) -> stored.Difference:
         panes = {key[3] for key in expected}

@@ -10,7 +10,7 @@ import psycopg
 from clickhouse_connect.driver.client import Client
 
 from headwater.model.pack import PANE_MS
-from headwater.model.stores import DEPLOYED_METRICS, LEVEL, LOG_TIMES, RAW_LOGS, READINGS, SINK_OFFSETS
+from headwater.model.stores import DEPLOYED_QUERIES, LEVEL, LOG_TIMES, RAW_LOGS, READINGS, SINK_OFFSETS
 from headwater.raw.client import edge, positions
 from headwater.truth.balance import Key, Name, Pane, RawKey
 from headwater.truth.span import Span
@@ -63,7 +63,7 @@ class Rows:
     def _counts(self, condition: str, given: tuple[Any, ...]) -> dict[Key, int]:
         query: Any = (
             f"select tenant, device, metric, (extract(epoch from pane) * 1000)::bigint, count from {self._table}"  # noqa: S608
-            f" where {condition} and metric not in (select name from {DEPLOYED_METRICS})"
+            f" where {condition} and metric not in (select name from {DEPLOYED_QUERIES} where kind = 'metric')"
         )
         return {row[:4]: row[4] for row in self._connection.execute(query, given)}
 
