@@ -58,6 +58,9 @@ class DeviceSummary(BaseModel):
         device="sim-0001",
         kind="boiler",
         created=1795600000000,
+        site="north",
+        model="boiler",
+        tags=["roof"],
         metrics=["temperature"],
         last_ms=1795601412000,
         received=1795601412060,
@@ -69,6 +72,9 @@ class DeviceSummary(BaseModel):
     device: str
     kind: str | None = Field(description="as registered; null if the registry does not know the device")
     created: int | None = Field(description="when it was registered")
+    site: str | None
+    model: str | None
+    tags: list[str] = Field(description="sorted, each once")
     metrics: list[str]
     last_ms: int | None = Field(description="largest event time of all metrics; null without readings")
     received: int | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -64,7 +64,7 @@ select exists (
 
 # Code points decide the order, as in Python, so that names from here and from the live core can be merged.
 _DEVICES = """
-select device, kind, (extract(epoch from created) * 1000)::bigint
+select device, kind, (extract(epoch from created) * 1000)::bigint, site, model, tags
 from {devices}
 where tenant = %(tenant)s
   and device collate "C" > %(after)s
@@ -74,7 +74,7 @@ limit %(limit)s
 """
 
 _DEVICE = """
-select device, kind, (extract(epoch from created) * 1000)::bigint
+select device, kind, (extract(epoch from created) * 1000)::bigint, site, model, tags
 from {devices}
 where tenant = %(tenant)s
   and device = %(device)s
@@ -112,11 +112,14 @@ COLUMNS = ("t", "count", "sum", "min", "max", "mean", "std", "last")
 
 @dataclass(frozen=True)
 class Registered:
-    """A device of the registry; `created` in UTC epoch ms."""
+    """A device of the registry, or one that it does not know: that has a name alone. `created` in UTC epoch ms."""
 
     device: str
-    kind: str | None
-    created: int | None
+    kind: str | None = None
+    created: int | None = None
+    site: str | None = None
+    model: str | None = None
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
