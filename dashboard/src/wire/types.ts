@@ -1,4 +1,5 @@
 /** The shapes that cross the wire, as the API documents them. Times are UTC epoch milliseconds. */
+import type { AlertsFrame } from "./alert-types";
 
 /** The API sends null where a value is no finite number. */
 type Finite = number | null;
@@ -49,6 +50,9 @@ export interface DeviceSummary {
   received: number | null;
   latest: Record<string, LatestValue>;
   created?: string | number | null;
+  site?: string | null;
+  model?: string | null;
+  tags?: string[];
   /** Null for a device that never connected over MQTT. */
   connection?: Connection | null;
 }
@@ -139,7 +143,7 @@ export interface PongFrame {
   now: number;
 }
 
-export type Frame = RowsFrame | StatusFrame | RefusedFrame | PongFrame;
+export type Frame = RowsFrame | StatusFrame | AlertsFrame | RefusedFrame | PongFrame;
 
 export interface Problem {
   type?: string;
