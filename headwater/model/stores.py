@@ -82,5 +82,18 @@ def devices_key(tenant: str) -> str:
     return f"devices:{{{tenant}}}"
 
 
+def active_alerts_key(tenant: str) -> str:
+    """Valkey hash: alert id -> the active Episode as JSON."""
+    return f"active-alerts:{{{tenant}}}"
+
+
+def cleared_alerts_key(tenant: str) -> str:
+    """Valkey sorted set: ids of alerts that were cleared, by when that was written (epoch ms). They stay cleared."""
+    return f"cleared-alerts:{{{tenant}}}"
+
+
+ALERTS_FILLED_KEY = "active-alerts-filled"
+"""Valkey: there once the store holds what the log says; gone if it came back empty."""
+
 LOG_TIME_KEY = "log-time"
 """Valkey hash: raw partition -> largest log time (epoch ms) that came through the aggregation job."""
