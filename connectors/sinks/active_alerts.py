@@ -5,12 +5,12 @@ It runs beside the sink of latest values, in the same process: events are few.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 from connectors.sinks.keys import KeySink
+from headwater.clock import now_ms
 from headwater.model import codec
 from headwater.model.alert import AlertEvent
 from headwater.model.episode import Episode, episode, joined
@@ -74,7 +74,7 @@ class ActiveAlertSink(KeySink):
 
     def store(self, batch: Episodes) -> None:
         """All of the batch in one pipeline; not a transaction, for every command may be repeated."""
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         tenants: dict[str, list[bytes]] = defaultdict(list)
         for each in batch.items():
             tenants[each.tenant].append(codec.encode(each))

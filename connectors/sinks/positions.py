@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicCollection, T
 from confluent_kafka.admin import AdminClient
 
 from connectors.sinks.base import Sink
+from headwater.clock import now_ms
 from headwater.model.topics import Topic
 
 _ASK_S = 10.0
@@ -79,7 +80,7 @@ class Positions:
             self._log.warning("sink.empty-store", detail="it holds no data: reading all of the log again")
             return {partition: self._ends(partition)[0] for partition in partitions}
         self._log.warning("sink.empty-store", detail=f"it holds no data: reading the last {width} ms again")
-        since = time.time_ns() // 1_000_000 - width
+        since = now_ms() - width
         found = self._consumer.offsets_for_times([self._at(partition, since) for partition in partitions], _ASK_S)
         return {at.partition: at.offset if at.offset >= 0 else self._ends(at.partition)[1] for at in found}
 

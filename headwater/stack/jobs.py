@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from headwater.clock import now_ms
 from headwater.model.errors import NotFound, StackError
 from headwater.model.settings import JobSettings
 from headwater.stack import plans, snapshots, submit
@@ -31,11 +32,6 @@ class Start:
     why: str
     options: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
-
-
-def now_ms() -> int:
-    """Wall clock, epoch ms."""
-    return time.time_ns() // 1_000_000
 
 
 class Keeper(ABC):

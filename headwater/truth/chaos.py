@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from headwater.clock import now_ms
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings, Settings
 from headwater.raw import client as raw
@@ -152,16 +153,16 @@ class Trial:
         self._balance = "no audit"
         settings_of_jobs = JobSettings()
         self._reader = Reader(settings_of_jobs.kafka)
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         self._alerts = AlertTruth(self._reader, settings_of_jobs, tenant, now)
         enriched = record.peek(state, "enrichment").wanted
         self._enriched = EnrichedTruth(self._reader, tenant, now) if enriched else None
-        self._old_ms = time.time_ns() // 1_000_000 - 20 * HOUR_MS
+        self._old_ms = now_ms() - 20 * HOUR_MS
 
     def run(self, control: bool = False) -> Outcome:
         """All rounds, then every row once more. With `control` a stored row is taken away first: it must be found."""
         self._load.start()
-        begun_ms = time.time_ns() // 1_000_000
+        begun_ms = now_ms()
         until = time.monotonic() + self.plan.minutes * 60
         try:
             for number, names in enumerate(self._choices()):
@@ -199,7 +200,7 @@ class Trial:
                 yield (self._random.choice(names),)
 
     def _round(self, number: int, names: tuple[str, ...]) -> None:
-        begun_ms = time.time_ns() // 1_000_000
+        begun_ms = now_ms()
         names_of_devices = [device.name for device in self._load.devices]
         number_now = max(device.number for device in self._load.devices)
         judged.edit(self._url, self.tenant, names_of_devices, number_now, self._random)

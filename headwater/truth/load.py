@@ -22,6 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from headwater import registry
+from headwater.clock import now_ms
 
 SESSION_S = 3_600
 
@@ -181,7 +182,7 @@ class NumberedLoad:
                     self._idle.clear()
                     due = time.monotonic()
                 device.settle()
-                device.send(time.time_ns() // 1_000_000)
+                device.send(now_ms())
                 due += gap / self.speed
                 if (wait := due - time.monotonic()) > 0:
                     time.sleep(wait)
