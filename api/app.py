@@ -26,6 +26,7 @@ from api.rest.measure import Measured
 from api.rest.page import Page
 from api.state.state import build, running
 from api.ws import live
+from api.ws.alerts import AlertFrames
 from api.ws.frames import Frames
 from headwater.model.settings import ApiSettings, project_folder
 
@@ -58,7 +59,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     )
     app.state.headwater = state
     frames = app.state.frames = Frames(state.live)
-    state.feed.on_tick.append(lambda *_: frames.forget())
+    alert_frames = app.state.alert_frames = AlertFrames(state.alerts.board)
+    state.feed.on_tick += [lambda *_: frames.forget(), lambda *_: alert_frames.forget()]
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
     for door in (devices, series, readings, rules, alerts, events, status, health, metrics, docs, live):

@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Generic, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -33,24 +34,26 @@ _SEED_WAIT_S = 3.0
 Record = tuple[int, int, Aggregate | None]
 """Partition, offset, row; None for what is no row."""
 
+_Item = TypeVar("_Item")
 
-class Mailbox:
+
+class Mailbox(Generic[_Item]):
     """Hands records from the reading thread to the loop; full, it holds the thread back."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: list[Record] = []
+        self._held: list[_Item] = []
         self._change = threading.Condition()
         self._closed = False
 
-    def put(self, records: list[Record]) -> None:
+    def put(self, records: list[_Item]) -> None:
         """Adds `records`; blocks while the loop is behind."""
         with self._change:
             while len(self._held) >= self._most and not self._closed:
                 self._change.wait(1.0)
             self._held.extend(records)
 
-    def take(self) -> list[Record]:
+    def take(self) -> list[_Item]:
         """All that has come since the last call, in order."""
         with self._change:
             held, self._held = self._held, []
@@ -79,7 +82,7 @@ class Feed:
     ) -> None:
         self._settings = settings
         self._seeds = seeds
-        self._mailbox = Mailbox(100_000)
+        self._mailbox: Mailbox[Record] = Mailbox(100_000)
         self._targets: dict[int, int] | None = None
         self._starts: dict[int, int] | None = None
         self._turn = asyncio.Event()

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 import orjson
 import structlog
 
+from api.state.alert_feed import AlertFeed
 from api.state.clickhouse import ClickHouse
 from api.state.dead_letters import DeadLetters
 from api.state.feed import Feed
@@ -25,7 +26,7 @@ from api.state.rows import Change
 from headwater.model.disk import Water, free_mb
 from headwater.model.errors import HeadwaterError
 from headwater.model.settings import ApiSettings, state_folder
-from headwater.model.topics import PROCESSED
+from headwater.model.topics import ALERTS, PROCESSED, RAW
 
 log = structlog.get_logger(__name__)
 
@@ -116,6 +117,7 @@ class StatusBoard:
     def __init__(
         self,
         feed: Feed,
+        alerts: AlertFeed,
         lag: LagWatch,
         dead_letters: DeadLetters,
         postgres: Postgres,
@@ -124,6 +126,7 @@ class StatusBoard:
         settings: ApiSettings,
     ) -> None:
         self._feed = feed
+        self._alerts = alerts
         self._lag = lag
         self._dead_letters = dead_letters
         self._postgres = postgres
@@ -175,8 +178,9 @@ class StatusBoard:
             "readings_per_s": round(rate, 1),
             "delay_ms": self._delays.quantiles(now),
             "lag": {
-                "aggregation": self._lag.aggregation,
-                "api": self._lag.behind(live.positions),
+                **self._lag.jobs,
+                "api": self._lag.behind(PROCESSED, live.positions),
+                ALERTS.name: self._lag.behind(ALERTS, self._alerts.positions),
                 "postgres": self._sink_lag,
                 "raw": self._raw_lag,
             },
@@ -214,7 +218,7 @@ class StatusBoard:
         """The sink's place, and the audits, asked apart: a database that is away must not hold up the seconds."""
         while True:
             try:
-                self._sink_lag = self._lag.behind(await self._postgres.positions(PROCESSED.name))
+                self._sink_lag = self._lag.behind(PROCESSED, await self._postgres.positions(PROCESSED.name))
                 self._repairs, self._audited = await self._postgres.audits()
                 balance = await self._postgres.balance()
                 self._balance = asdict(balance) if balance else None
@@ -231,7 +235,7 @@ class StatusBoard:
         """The same of the raw store."""
         while True:
             try:
-                self._raw_lag = self._lag.behind_raw(await self._clickhouse.positions())
+                self._raw_lag = self._lag.behind(RAW, await self._clickhouse.positions())
             except HeadwaterError as error:
                 self._raw_lag = None
                 log.debug("cannot read the place of the raw store's sink", error=str(error))
