@@ -70,7 +70,8 @@ function xLabels(u: uPlot, splits: number[]): string[] {
 
 function options(props: Props, width: number, height: number, latest: () => Props): uPlot.Options {
   const none = { show: false };
-  const levels = () => latest().limits.map(({ level }) => level);
+  // Without values there is nothing that a level could be near to.
+  const levels = (low: number | null) => (low === null ? [] : latest().limits.map(({ level }) => level));
   // Few points are shown as points: one alone would be no line and so not be seen at all.
   const dots: uPlot.Series.Points = {
     show: (u) => u.data[0].length < 8,
@@ -93,7 +94,7 @@ function options(props: Props, width: number, height: number, latest: () => Prop
     },
     scales: {
       x: { time: true, auto: false },
-      y: { range: (u, low, high) => withinReach(...yRange(u, low, high), levels()) },
+      y: { range: (u, low, high) => withinReach(...yRange(u, low, high), levels(low)) },
     },
     series: [
       {},

@@ -62,8 +62,9 @@ export function useAlertFilter(): AlertFilter {
   return useMemo(() => readFilter(query), [query]);
 }
 
+/** Shows others; the alert whose story was open is shut, as it may be none of them. */
 export function chooseAlerts(changed: Partial<AlertFilter>): void {
-  changeQuery(writeFilter(changed));
+  changeQuery({ ...writeFilter(changed), alert: null });
 }
 
 function matches(alert: Alert, filter: AlertFilter): boolean {
