@@ -234,11 +234,12 @@ class StatusBalance(BaseModel):
     gaps: int
 
 
-class StatusMetric(BaseModel):
-    """A metric that an analyst has deployed (`headwater sql deploy`)."""
+class StatusQuery(BaseModel):
+    """A metric or a pattern that an analyst has deployed (`headwater sql deploy`)."""
 
+    kind: str = Field(description="metric or pattern")
     name: str
-    unit: str
+    unit: str = Field(description="of a metric")
     owner: str
     description: str
     state: str = Field(description="starting, running, or failed: its query failed, and its job alone was stopped")
@@ -268,8 +269,9 @@ class StatusAnswer(BaseModel):
             "duplicates": 1200,
             "gaps": 0,
         },
-        metrics=[
+        queries=[
             {
+                "kind": "metric",
                 "name": "computed_power_watt",
                 "unit": "watt",
                 "owner": "analysts",
@@ -299,7 +301,7 @@ class StatusAnswer(BaseModel):
     )
     balance: StatusBalance | None = Field(description="the newest `headwater audit`; null if there was none")
     audited: int | None = Field(description="start of the newest minute of event time that was audited")
-    metrics: list[StatusMetric] | None = Field(description="deployed metrics, by name; null while not known")
+    queries: list[StatusQuery] | None = Field(description="what analysts have deployed, by name; null while not known")
     disk: StatusDisk
     devices: int = Field(description="devices heard of within the last minute")
     clients: int = Field(description="live clients of this process")

@@ -18,7 +18,7 @@ from headwater.model.errors import BadRequest, StackError
 from headwater.model.stores import (
     AUDIT_CAUSES,
     AUDIT_RESULT,
-    DEPLOYED_METRICS,
+    DEPLOYED_QUERIES,
     DEVICES,
     LOG_TIMES,
     PANE_AUDIT,
@@ -94,8 +94,8 @@ where sink = %(sink)s
 """
 
 _DEPLOYED = """
-select name, unit, owner, description, state, why, (extract(epoch from changed) * 1000)::bigint
-from {metrics}
+select kind, name, unit, owner, description, state, why, (extract(epoch from changed) * 1000)::bigint
+from {queries}
 where state <> 'undeployed'
 order by name
 """
@@ -124,8 +124,9 @@ class Registered:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A metric that an analyst has deployed: starting, running or failed (and `why`) since `changed`, epoch ms."""
+    """A metric or pattern that is deployed: starting, running or failed (and `why`) since `changed`, epoch ms."""
 
+    kind: str
     name: str
     unit: str
     owner: str
@@ -253,8 +254,8 @@ class Postgres:
         return Balance(*rows[0]) if rows else None
 
     async def deployed(self) -> list[Deployed]:
-        """The metrics that analysts have deployed, by name."""
-        return [Deployed(*row) for row in await self.rows(_DEPLOYED, {"metrics": DEPLOYED_METRICS}, {})]
+        """The metrics and patterns that analysts have deployed, by name."""
+        return [Deployed(*row) for row in await self.rows(_DEPLOYED, {"queries": DEPLOYED_QUERIES}, {})]
 
     async def ping(self) -> None:
         """Returns if the database answers."""

@@ -66,7 +66,7 @@ class Status(TypedDict):
     repairs: dict[str, int] | None
     audited: int | None
     balance: dict[str, Any] | None
-    metrics: list[dict[str, Any]] | None
+    queries: list[dict[str, Any]] | None
     disk: Disk
     devices: int
     clients: int
@@ -141,7 +141,7 @@ class StatusBoard:
         self._repairs: dict[str, int] | None = None
         self._audited: int | None = None
         self._balance: dict[str, Any] | None = None
-        self._metrics: list[dict[str, Any]] | None = None
+        self._queries: list[dict[str, Any]] | None = None
         self.clients = 0
         self.serial = 0
         self.current = self._status(_now())
@@ -188,7 +188,7 @@ class StatusBoard:
             "repairs": self._repairs,
             "audited": self._audited,
             "balance": self._balance,
-            "metrics": self._metrics,
+            "queries": self._queries,
             "disk": self._disk(),
             "devices": live.active(now - ACTIVE_MS),
             "clients": self.clients,
@@ -222,7 +222,7 @@ class StatusBoard:
                 self._repairs, self._audited = await self._postgres.audits()
                 balance = await self._postgres.balance()
                 self._balance = asdict(balance) if balance else None
-                self._metrics = [asdict(one) for one in await self._postgres.deployed()]
+                self._queries = [asdict(one) for one in await self._postgres.deployed()]
             except HeadwaterError as error:
                 self._sink_lag = None
                 log.debug("cannot read the sink's place", error=str(error))

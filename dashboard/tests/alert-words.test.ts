@@ -64,6 +64,7 @@ describe("what is the matter, in words", () => {
     const gone = { value: null, level: null, cleared: 1_010_000 };
     expect(what({ ...gone, why: "rule-deleted" })).toBe("the rule was deleted");
     expect(what({ ...gone, why: "out-of-scope" }, hot)).toBe("the rule means this device no more");
+    expect(what({ ...gone, why: "expired" })).toBe("the time of a match is over");
   });
 });
 

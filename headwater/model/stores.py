@@ -55,8 +55,9 @@ DEVICE_EVENTS = "device_event"
 """PostgreSQL: what has happened to devices, one row an event."""
 DEVICE_PRESENCE = "device_presence"
 """PostgreSQL, a view: whether each device is connected, since when, and if not, why."""
-DEPLOYED_METRICS = "deployed_metric"
-"""PostgreSQL: the metrics that analysts have deployed, and how they are. Their rows have no readings of their own."""
+DEPLOYED_QUERIES = "deployed_query"
+"""PostgreSQL: the metrics and patterns that analysts have deployed, and how they are. Rows of such metrics have no
+readings of their own."""
 
 READINGS = "reading"
 """ClickHouse: one row a reading, folded by identity; the first in the log stays."""

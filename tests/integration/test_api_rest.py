@@ -230,16 +230,16 @@ def test_status_tells_what_the_newest_audit_of_the_log_has_found(api, stores):
     eventually(lambda: api.json("/v1/status")["balance"] == {**balance, "duplicates": 4, "gaps": 0})
 
 
-def test_status_tells_of_deployed_metrics_and_why_one_has_stopped(api, stores):
+def test_status_tells_of_deployed_queries_and_why_one_has_stopped(api, stores):
     stores.execute(
-        "insert into deployed_metric (name, unit, owner, description, grain, state, why, changed) values "
-        "('power', 'watt', 'o', 'd', 'g', 'failed', 'ArithmeticException: / by zero', to_timestamp(1790000000)), "
-        "('gone', 'u', 'o', 'd', 'g', 'undeployed', '', now())"
+        "insert into deployed_query (kind, name, unit, owner, description, grain, state, why, changed) values "
+        "('metric', 'power', 'watt', 'o', 'd', 'g', 'failed', '/ by zero', to_timestamp(1790000000)), "
+        "('pattern', 'gone', '', 'o', 'd', 'g', 'undeployed', '', now())"
     )
-    power = {"name": "power", "unit": "watt", "owner": "o", "description": "d", "changed": 1_790_000_000_000}
-    why = {"state": "failed", "why": "ArithmeticException: / by zero"}
-    eventually(lambda: api.json("/v1/status")["metrics"] == [{**power, **why}])
-    stores.execute("delete from deployed_metric")
+    power = {"kind": "metric", "name": "power", "unit": "watt", "owner": "o", "description": "d"}
+    failed = {"state": "failed", "why": "/ by zero", "changed": 1_790_000_000_000}
+    eventually(lambda: api.json("/v1/status")["queries"] == [{**power, **failed}])
+    stores.execute("delete from deployed_query")
 
 
 def test_the_log_time_of_status_is_that_of_the_slowest_partition(api, log):

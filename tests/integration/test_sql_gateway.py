@@ -16,8 +16,8 @@ from headwater.model.codec import decode, device_key, encode, row_key
 from headwater.model.errors import BadRequest
 from headwater.model.pack import Aggregate, Pack, pane_of
 from headwater.model.settings import JobSettings, Settings
-from headwater.sql import deployed, metric, tables, trial
-from headwater.sql.keeping import MetricKeeper
+from headwater.sql import deployed, kinds, tables, trial
+from headwater.sql.keeping import QueryKeeper
 from headwater.sql.session import Session
 from headwater.stack import flink, gateway, jars, migrate, postgres, submit
 from headwater.stack.foreground import running
@@ -122,14 +122,14 @@ def test_the_console_answers_with_readings_functions_and_one_line_for_an_error(k
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", metric.names())
-def test_the_metrics_that_come_with_it_give_what_they_promise(name, state, settings, wheel):
+@pytest.mark.parametrize("name", sorted(kinds.files()))
+def test_the_queries_that_come_with_it_give_what_they_promise(name, state, settings, wheel):
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
-        assert trial.run(session, metric.load(name)) == []
+        assert trial.run(session, kinds.load(name)) == []
 
 
 def test_a_metric_that_gives_something_else_says_what(state, settings, wheel):
-    whole = metric.load(POWER)
+    whole = kinds.load(POWER)
     wrong = replace(whole, query=whole.query.replace(" * ", " + "))
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
         assert "meter at pane 0: expected value 2300, got 240.0" in trial.run(session, wrong)
@@ -141,7 +141,7 @@ def test_a_metric_that_gives_something_else_says_what(state, settings, wheel):
         trial.run(session, lacking)
 
 
-def look_until(keeper: MetricKeeper, name: str, wanted: str) -> deployed.Deployed:
+def look_until(keeper: QueryKeeper, name: str, wanted: str) -> deployed.Deployed:
     until = time.monotonic() + 120
     while True:
         keeper.look()
@@ -154,9 +154,9 @@ def look_until(keeper: MetricKeeper, name: str, wanted: str) -> deployed.Deploye
 
 
 def test_a_deployed_metric_is_served_kept_running_and_ends_when_it_is_undeployed(kafka, state, settings):
-    keeper = MetricKeeper(state, settings)
+    keeper = QueryKeeper(state, settings)
     pane = publish(kafka, "meter", 2, voltage_volt=460.0, current_ampere=20.0)
-    keeper.deploy(metric.load(POWER), lambda: None)
+    keeper.deploy(kinds.load(POWER), lambda: None)
     one = look_until(keeper, POWER, "running")
     [row] = rows_of(kafka, POWER, 1)
     assert (row.device, row.pane, row.count, row.sum, row.last) == ("meter", pane, 2, 4600.0, 2300.0)
@@ -175,8 +175,8 @@ def test_a_deployed_metric_is_served_kept_running_and_ends_when_it_is_undeployed
 
 
 def test_a_metric_whose_query_fails_stops_alone_and_says_why(kafka, state, settings):
-    keeper = MetricKeeper(state, settings)
-    made = replace(metric.load(POWER), name="fails_at_five", query=FAILS, inputs=("level",))
+    keeper = QueryKeeper(state, settings)
+    made = replace(kinds.load(POWER), name="fails_at_five", query=FAILS, inputs=("level",))
     keeper.deploy(made, lambda: None)
     look_until(keeper, "fails_at_five", "running")
     publish(kafka, "odd", 5, level=1.0)

@@ -19,6 +19,7 @@ export const HAPPENED: Record<Happened, string> = {
 };
 
 const WHY: Record<string, string> = {
+  expired: "the time of a match is over",
   "rule-changed": "the rule was changed",
   "rule-disabled": "the rule was disabled",
   "rule-deleted": "the rule was deleted",

@@ -121,8 +121,10 @@ export interface StatusFrame {
     gaps: number;
     readings: number;
   } | null;
-  /** Metrics that analysts have deployed; null while not known. */
-  metrics?: { name: string; state: "starting" | "running" | "failed"; why: string }[] | null;
+  /** What analysts have deployed; null while not known. */
+  queries?:
+    | { kind: "metric" | "pattern"; name: string; state: "starting" | "running" | "failed"; why: string }[]
+    | null;
   /** Room on the server's disk; while it is low, devices are refused. */
   disk?: { free_mb: number; mark_mb: number; low: boolean };
   devices: number;
