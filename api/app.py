@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.rest import (
     alerts,
+    device_rules,
     devices,
     docs,
     events,
@@ -63,7 +64,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     state.feed.on_tick += [lambda *_: frames.forget(), lambda *_: alert_frames.forget()]
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
-    for door in (devices, series, readings, rules, alerts, events, status, health, metrics, docs, live):
+    for door in (devices, series, readings, rules, device_rules, alerts, events, status, health, metrics, docs, live):
         app.include_router(door.router)
     for router in (registry.sites, registry.models, registered_devices.router):
         app.include_router(router)

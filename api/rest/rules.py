@@ -68,7 +68,7 @@ Id = Annotated[str, Depends(_rule)]
 async def list_rules(state: Here, tenant: Tenant) -> Json:
     """Every rule that is not deleted, by id."""
     return Json(
-        {"rules": [_builtins(rule) for rule in await state.desk.within(lambda conn: rule_store.newest(conn, tenant))]}
+        {"rules": [shown(rule) for rule in await state.desk.within(lambda conn: rule_store.newest(conn, tenant))]}
     )
 
 
@@ -88,7 +88,7 @@ async def get_rule(state: Here, rule: Id, tenant: Tenant) -> Response:
 async def list_rule_versions(state: Here, rule: Id, tenant: Tenant) -> Json:
     """Oldest first, also of a rule that is deleted."""
     found = await state.desk.within(lambda conn: rule_store.versions(conn, tenant, rule))
-    return Json({"rules": [_builtins(one) for one in found]})
+    return Json({"rules": [shown(one) for one in found]})
 
 
 @router.put(
@@ -135,10 +135,11 @@ def _draft(data: Any, rule: str) -> Draft:
 
 
 def _answer(rule: Rule) -> Response:
-    return tagged(_builtins(rule))
+    return tagged(shown(rule))
 
 
-def _builtins(rule: Rule) -> Any:
+def shown(rule: Rule) -> Any:
+    """A rule as `RuleAnswer` says."""
     said = msgspec.to_builtins(rule)
     del said["v"]
     return said

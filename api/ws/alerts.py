@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import orjson
 
 from api.state.board import AlertBoard
+from headwater.clock import now_ms
 from headwater.model.episode import Episode
 from headwater.model.topics import ALERTS
 
@@ -56,7 +55,7 @@ class AlertFrames:
         self._frames.clear()
 
     def _frame(self, tenant: str, episodes: list[Episode], whole: bool) -> str:
-        head = {"type": KIND, "sent": time.time_ns() // 1_000_000, "whole": whole}
+        head = {"type": KIND, "sent": now_ms(), "whole": whole}
         head |= {"counts": self._board.counts(tenant), KIND: [shown(each) for each in episodes]}
         return orjson.dumps(head).decode()
 
