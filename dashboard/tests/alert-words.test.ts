@@ -60,6 +60,14 @@ describe("what is the matter, in words", () => {
     expect(what({ metric: "door", value: false, level: null, cleared: 1_010_000 })).toBe("is now false");
   });
 
+  it("says that a pattern was found", () => {
+    const rise = { rule: "pattern:rise-then-stall", metric: "temperature_c", value: 81, level: 80.9 };
+    expect(what(rise)).toBe("pattern found, at 81.0 °C");
+    expect(what({ ...rise, value: null, level: null, why: "expired", cleared: 1 })).toBe(
+      "the time of a match is over",
+    );
+  });
+
   it("says that it was the rule that changed, and not the device", () => {
     const gone = { value: null, level: null, cleared: 1_010_000 };
     expect(what({ ...gone, why: "rule-deleted" })).toBe("the rule was deleted");
@@ -82,16 +90,16 @@ describe("the story of an alert", () => {
   });
 
   it("says of each step what decided", () => {
-    expect(stepOf("cpu_percent", step({}), hot)).toBe("96.0 %, above 95.0 %");
-    expect(stepOf("cpu_percent", step({ happened: "cleared", value: 70, level: 80 }), hot)).toBe(
+    expect(stepOf(told({}), step({}), hot)).toBe("96.0 %, above 95.0 %");
+    expect(stepOf(told({}), step({ happened: "cleared", value: 70, level: 80 }), hot)).toBe(
       "70.0 %, back below 80.0 %",
     );
-    expect(stepOf("", step({ why: "silence", value: 31_000, level: null }), undefined)).toBe(
-      "nothing heard for 31 s",
-    );
-    expect(stepOf("", step({ happened: "cleared", value: null, level: null }), undefined)).toBe(
-      "heard again",
-    );
+    expect(
+      stepOf(told({ metric: "" }), step({ why: "silence", value: 31_000, level: null }), undefined),
+    ).toBe("nothing heard for 31 s");
+    expect(
+      stepOf(told({ metric: "" }), step({ happened: "cleared", value: null, level: null }), undefined),
+    ).toBe("heard again");
   });
 });
 

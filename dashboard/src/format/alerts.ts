@@ -28,6 +28,7 @@ const WHY: Record<string, string> = {
 
 /** What decided, and what it was compared with. */
 interface Decided {
+  rule: string;
   metric: string;
   why: string;
   value: Value | null;
@@ -58,9 +59,19 @@ function isBack(value: number, level: number, rule: Rule | undefined): boolean {
 
 const quoted = (value: Value) => (typeof value === "string" ? `“${value}”` : String(value));
 
+/** What an analyst's query found is an alert too; its rule is the pattern's name with this before it. */
+const PATTERN = "pattern:";
+
+function found({ metric, value }: Decided): string {
+  return typeof value === "number"
+    ? `pattern found, at ${formatText(describe(metric), value)}`
+    : "pattern found";
+}
+
 function decision(decided: Decided, rule: Rule | undefined, over: boolean): string {
   const changed = WHY[decided.why];
   if (changed) return changed;
+  if (decided.rule.startsWith(PATTERN)) return found(decided);
   if (isCompared(decided)) return comparison(decided, rule, over);
   if (decided.value !== null) {
     const { metric, value } = decided;
@@ -79,10 +90,10 @@ export function whatOf(episode: Episode, rule: Rule | undefined, now: number): s
 }
 
 /** What decided at one step of an alert's story. */
-export function stepOf(metric: string, step: AlertStep, rule: Rule | undefined): string {
+export function stepOf(alert: Episode, step: AlertStep, rule: Rule | undefined): string {
   if (step.why === "silence" && typeof step.value === "number")
     return `nothing heard for ${span(step.value)}`;
-  return decision({ ...step, metric }, rule, step.happened === "cleared");
+  return decision({ ...alert, ...step }, rule, step.happened === "cleared");
 }
 
 const ORDER: Severity[] = ["critical", "major", "minor", "warning", "indeterminate"];

@@ -20,7 +20,7 @@ export function AlertDetail({ id, alert, rule }: { id: string; alert: Alert; rul
       {story.data && (
         <ol className="story" aria-label="What happened">
           {story.data.events.map((step) => (
-            <Step key={`${step.happened} ${step.event_time}`} step={step} metric={alert.metric} rule={rule} />
+            <Step key={`${step.happened} ${step.event_time}`} step={step} alert={alert} rule={rule} />
           ))}
         </ol>
       )}
@@ -33,14 +33,14 @@ export function AlertDetail({ id, alert, rule }: { id: string; alert: Alert; rul
   );
 }
 
-function Step({ step, metric, rule }: { step: AlertStep; metric: string; rule: Rule | undefined }) {
+function Step({ step, alert, rule }: { step: AlertStep; alert: Alert; rule: Rule | undefined }) {
   const { happened, severity, event_time } = step;
   return (
     <li data-happened={happened}>
       <time dateTime={new Date(event_time).toISOString()}>{stamp(event_time, clock.now())}</time>
       <b>{HAPPENED[happened]}</b>
       {happened === "cleared" ? <span /> : <SeverityBadge severity={severity} />}
-      <span className="why">{stepOf(metric, step, rule)}</span>
+      <span className="why">{stepOf(alert, step, rule)}</span>
     </li>
   );
 }

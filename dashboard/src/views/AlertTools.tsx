@@ -1,8 +1,8 @@
 import { type FormEvent, useEffect, useId, useState } from "react";
 import { SEVERITY } from "../format/alerts";
 import { type AlertFilter, CONDITIONS, type Condition, chooseAlerts } from "../state/alert-filter";
-import { useRoster } from "../state/hooks";
-import { store } from "../state/session";
+import { useAlertBook, useRoster } from "../state/hooks";
+import { alerts, store } from "../state/session";
 import { useRules } from "../state/use-alerts";
 import { SEVERITIES, type Severity } from "../wire/alert-types";
 import { Select } from "./Select";
@@ -13,6 +13,10 @@ const OFFERED = 50;
 
 export function AlertTools({ filter }: { filter: AlertFilter }) {
   const rules = useRules();
+  useAlertBook();
+  // Patterns and deleted rules are no rules that there are, and have alerts all the same.
+  const heard = [...alerts.all()].map(({ rule }) => rule);
+  const names = [...new Set([...(rules.data?.keys() ?? []), ...heard])].sort();
   const severities = [...SEVERITIES].reverse().slice(0, -1);
   return (
     <div className="tools">
@@ -43,7 +47,7 @@ export function AlertTools({ filter }: { filter: AlertFilter }) {
           label="Rule"
           none="Any"
           value={filter.rule ?? ""}
-          options={[...(rules.data?.keys() ?? [])].map((rule) => [rule, rule])}
+          options={names.map((rule) => [rule, rule])}
           choose={(rule) => chooseAlerts({ rule: rule || null })}
         />
         <DeviceField device={filter.device} />
