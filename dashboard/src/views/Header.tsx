@@ -51,7 +51,10 @@ function Navigation() {
   const fleet = useUi((ui) => ui.fleet);
   return (
     <nav aria-label="Pages">
-      <Link to={`/${fleet}`} aria-current={page === "fleet" ? "page" : undefined}>
+      <Link
+        to={`/${fleet}`}
+        aria-current={page === "fleet" ? "page" : page === "device" ? "true" : undefined}
+      >
         Fleet
       </Link>
       <Link to="/alerts" aria-current={page === "alerts" ? "page" : undefined}>
