@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -17,6 +16,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from api.state.follow import Ends, Follower, place
 from api.state.live import LiveLog
 from api.state.rows import Change
+from headwater.clock import now_ms
 from headwater.model import codec
 from headwater.model.errors import BadRecord, HeadwaterError
 from headwater.model.pack import Aggregate
@@ -143,7 +143,7 @@ class Feed:
     def end_tick(self, changes: list[Change]) -> None:
         """Tells whoever waits that the tick is over, and what it changed."""
         for listener in self.on_tick:
-            listener(changes, time.time_ns() // 1_000_000)
+            listener(changes, now_ms())
         over, self._turn = self._turn, asyncio.Event()
         over.set()
 
@@ -175,7 +175,7 @@ class Feed:
 
     def _begin(self, consumer: Consumer, ends: Ends) -> dict[int, int]:
         """From five minutes ago on, but never more than memory can hold anyhow."""
-        since = time.time_ns() // 1_000_000 - WINDOW_MS
+        since = now_ms() - WINDOW_MS
         asked = [TopicPartition(PROCESSED.name, partition, since) for partition in ends]
         most = 5 * self._settings.live_rows // max(1, len(ends))
         starts = {}

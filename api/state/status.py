@@ -23,6 +23,7 @@ from api.state.lag import LagWatch
 from api.state.meters import Meters
 from api.state.postgres import Postgres
 from api.state.rows import Change
+from headwater.clock import now_ms
 from headwater.model.disk import Water, free_mb
 from headwater.model.errors import HeadwaterError
 from headwater.model.settings import ApiSettings, state_folder
@@ -144,7 +145,7 @@ class StatusBoard:
         self._queries: list[dict[str, Any]] | None = None
         self.clients = 0
         self.serial = 0
-        self.current = self._status(_now())
+        self.current = self._status(now_ms())
         self.text = orjson.dumps(self.current).decode()
 
     def on_tick(self, changes: Sequence[Change], now: int) -> None:
@@ -160,7 +161,7 @@ class StatusBoard:
         try:
             while True:
                 await asyncio.sleep(1)
-                self.current = self._status(_now())
+                self.current = self._status(now_ms())
                 self.text = orjson.dumps(self.current).decode()
                 self.serial += 1
                 self._publish()
@@ -243,7 +244,3 @@ class StatusBoard:
                 self._raw_lag = None
                 log.exception("cannot read the place of the raw store's sink")
             await asyncio.sleep(2)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

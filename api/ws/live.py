@@ -25,6 +25,7 @@ from api.ws.alerts import KIND as ALERTS_FRAME
 from api.ws.alerts import AlertFrames
 from api.ws.frames import Frames
 from api.ws.messages import Ping, Subscribe
+from headwater.clock import now_ms
 from headwater.model.errors import BadRequest
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,7 @@ class Client:
                 return
             said = messages.read(message.get("text") or message.get("bytes") or "")
             if isinstance(said, Ping):
-                now = time.time_ns() // 1_000_000
+                now = now_ms()
                 await self.send("pong", orjson.dumps({"type": "pong", "t": said.t, "now": now}).decode())
             else:
                 # Read whole now, so that what is wrong with it is refused here.
