@@ -19,8 +19,8 @@ from headwater.model.alert import pattern_rule
 from headwater.model.rule import SEVERITIES
 from headwater.model.settings import JobSettings
 from headwater.sql import tables
-from headwater.sql.fields import Fields
-from headwater.sql.query import TENANT, Key, Query, Run, literal, only
+from headwater.sql.fields import Check, Fields
+from headwater.sql.query import TENANT, TYPES, Key, Query, Run, literal, only
 from headwater.sql.session import Row
 
 READING_COLUMNS: dict[str, type] = {
@@ -75,12 +75,12 @@ class Pattern(Query):
         return {
             "severity": fields.one_of("severity", SEVERITIES),
             "clear_ms": fields.number("clear_ms", LEAST_CLEAR_MS, MOST_CLEAR_MS),
-            "given": fields.rows("given", {"device", "metric", "ts", "value"}, READING_COLUMNS, _whole),
+            "given": fields.rows("given", {"device", "metric", "ts", "value"}, READING_COLUMNS, _in_log_order()),
             "expected": fields.rows("expected", needed, MATCH_COLUMNS, _whole),
         }
 
     def flaws(self) -> list[str]:
-        """Its name, what it remembers, and the order of its test."""
+        """Its name, and what it would remember."""
         wrong = []
         if not _NAME.fullmatch(self.name):
             wrong.append(f"name: expected 3 to 64 of a-z, 0-9, - and _, a letter first, got {self.name!r}")
@@ -92,12 +92,6 @@ class Pattern(Query):
                 f"{self.name}.sql: expected `within interval …` after each pattern (…), got {bounds} for {matches}: "
                 "without it a match that never ends is remembered for ever"
             )
-        before = 0
-        for number, row in enumerate(self.given, 1):
-            now = row.get("log_time", before)
-            if isinstance(now, int) and now < before:
-                wrong.append(f"given, row {number}: expected a log_time not before that of the last row, got {now}")
-            before = _log_time(row, before)
         return wrong
 
     @property
@@ -125,31 +119,18 @@ class Pattern(Query):
         ]
 
     def given_statements(self) -> list[str]:
-        """`slices` of one reading each. Only a table has a watermark, so one that counts is made, and looks them up."""
-        log_times, before = [], 0
+        """`slices` of one reading each: a table that counts, since only a table has a watermark, and looks them up."""
+        rows: list[dict[str, Any]] = []
         for row in self.given:
-            before = _log_time(row, before)
-            log_times.append(before)
+            log_time = _log_time(row, rows[-1]["log_time"] if rows else 0)
+            rows.append({"tenant": TENANT, **row, "log_time": log_time})
 
-        def column(name: str, kind: type, values: Iterable[Any]) -> str:
-            listed = ", ".join(literal(value, kind) for value in values)
-            cast = {str: "string", int: "bigint", float: "double"}[kind]
-            return f"{name} as cast(array[{listed}][place] as {cast})"
+        def picked(column: str) -> str:
+            listed = ", ".join(literal(row[column], READING_COLUMNS[column]) for row in rows)
+            return f"cast(array[{listed}][place] as {TYPES[READING_COLUMNS[column]]})"
 
-        named = {name: [str(row.get(name, TENANT)) for row in self.given] for name in ("tenant", "device", "metric")}
-        columns = [
-            "place int",
-            *(column(name, str, values) for name, values in named.items()),
-            column("pane", int, (row["ts"] for row in self.given)),
-            "`at` as array[0]",
-            f"vs as array[array[{', '.join(literal(row['value'], float) for row in self.given)}][place]]",
-            f"appended as to_timestamp_ltz(array[{', '.join(literal(one, int) for one in log_times)}][place], 3)",
-            "watermark for appended as appended - interval '0.001' second",
-        ]
-        options = {"kind": "sequence", "start": "1", "end": str(len(self.given))}
-        listed = ", ".join(f"'fields.place.{key}' = '{value}'" for key, value in options.items())
-        body = ",\n".join(columns)
-        return [f"create temporary table slices (\n{body}\n) with ('connector' = 'datagen', {listed})"]
+        given = {column: picked(column) for column in READING_COLUMNS}
+        return [Template(tables.text("analysis/given_slices")).substitute(given, count=len(rows))]
 
     def view_statements(self) -> list[str]:
         """Its readings in their order, its matches, and what happens to their alerts."""
@@ -187,6 +168,22 @@ class Pattern(Query):
 
 def _log_time(row: Mapping[str, Any], before: int) -> int:
     return int(row.get("log_time", max(int(row["ts"]), before)))
+
+
+def _in_log_order() -> Check:
+    before = 0
+
+    def check(row: dict[str, Any]) -> str | None:
+        nonlocal before
+        if said := _whole(row):
+            return said
+        now = _log_time(row, before)
+        if now < before:
+            return f"expected a log_time not before that of the row before, got {now}"
+        before = now
+        return None
+
+    return check
 
 
 def _whole(row: dict[str, Any]) -> str | None:
