@@ -1,13 +1,20 @@
 """A pattern as files: what is refused, with a message per field, and what a test and a job are made of."""
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from headwater.cli import sql_queries
+from headwater.cli.sql import app
 from headwater.model.errors import BadRequest, NotFound
-from headwater.model.settings import JobSettings
+from headwater.model.settings import JobSettings, project_folder
 from headwater.sql import deployed, keeping, kinds, tables, trial
 from headwater.sql.pattern import Pattern
 from headwater.sql.session import Row
+from headwater.sql.split import statements
 
+STALL = "rise-then-stall"
 QUERY = """
 select
     tenant, device, metric, started as `start`, ended as event_time, v as `value`, cast(null as double) as level,
@@ -180,3 +187,26 @@ def test_metrics_and_patterns_are_found_by_name_and_a_name_is_of_one_of_them(tmp
     (tmp_path / "twice.sql").write_text(QUERY)
     with pytest.raises(BadRequest, match="twice as metric and as pattern"):
         kinds.load("twice")
+
+
+def test_the_docs_show_the_pattern_as_it_is():
+    page = (project_folder() / "docs/sql.md").read_text()
+    shown = page.partition(f"-- {STALL}.sql\n")[2].partition("```")[0]
+    assert statements(shown)[1].split() == Pattern.load(STALL).query.split()
+
+
+def test_the_list_shows_metrics_and_patterns_with_their_kind_and_how_they_are(monkeypatch):
+    failed = deployed.of(kinds.load(STALL))
+    failed.state, failed.why = "failed", "ArithmeticException: / by zero"
+    monkeypatch.setattr(sql_queries.State, "load", lambda: None)
+    monkeypatch.setattr(sql_queries.deployed, "all_of", lambda _: [failed])
+    said = CliRunner().invoke(app, ["list", "--json"])
+    assert said.exit_code == 0, said.output
+    found = {one["name"]: one for one in json.loads(said.output)}
+    assert found.keys() == kinds.files().keys()
+    assert found["computed_power_watt"]["kind"] == "metric"
+    assert found["computed_power_watt"]["state"] == "not deployed"
+    pattern = found[STALL]
+    assert (pattern["kind"], pattern["state"], pattern["severity"]) == ("pattern", "failed", "warning")
+    shown = CliRunner().invoke(app, ["list"])
+    assert "rise-then-stall: ArithmeticException: / by zero" in shown.output
