@@ -256,7 +256,7 @@ class StatusAnswer(BaseModel):
         ready=True,
         readings_per_s=804.2,
         delay_ms={"p50": 310, "p99": 540},
-        lag={"aggregation": 1200, "api": 3, "postgres": 820, "raw": 410},
+        lag={"aggregation": 1200, "alerting": 900, "api": 3, "postgres": 820, "raw": 410},
         dead_letters={"bad-json": 2},
         repairs={"missing": 0, "fewer": 0, "more": 0, "changed": 0, "unfounded": 0},
         audited=1795601040000,
@@ -293,7 +293,9 @@ class StatusAnswer(BaseModel):
     ready: bool = Field(description="false while the API still catches up with the log after its start")
     readings_per_s: float
     delay_ms: StatusDelay
-    lag: dict[str, int | None] = Field(description="records behind, by reader; null while not known")
+    lag: dict[str, int | None] = Field(
+        description="records behind, by reader: jobs, this process (rows: api; alerts), stores; null while not known"
+    )
     dead_letters: dict[str, int] = Field(description="by reason, of all that the topic keeps")
     repairs: dict[str, int] | None = Field(
         description="rows that differed from the raw readings when their minute was audited, by cause; all 0 in a "

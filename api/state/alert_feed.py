@@ -47,8 +47,8 @@ class AlertFeed:
         self._kafka = settings.kafka
         self._valkey = valkey
         self._meters = meters
-        # Small, as all of it is folded within one tick.
-        self._mailbox: Mailbox[Record] = Mailbox(10_000)
+        # Small, as all of it is folded within one tick, at 10 us each.
+        self._mailbox: Mailbox[Record] = Mailbox(5_000)
         self._follower = Follower(settings.kafka, ALERTS.name, self._begin, self._take)
         self._committed: Positions = {}
         self._start: tuple[Positions, Positions] | None = None
