@@ -19,9 +19,7 @@ def check_version(what: str, found: int, expected: int | None) -> None:
     Where one is expected and there is none, callers raise `NotFound` before, as they know near names.
     """
     if expected == NEW and found != NEW:
-        raise Conflict(
-            f"expected no {what} yet, and there is one, version {found}; read it again"
-        )
+        raise Conflict(f"expected no {what} yet, and there is one, version {found}; read it again")
     if expected is not None and expected > NEW and expected != found:
         raise Conflict(
             f"expected version {found} of {what}, which it has now, got {expected}; somebody has changed it since: "
