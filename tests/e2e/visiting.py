@@ -63,7 +63,8 @@ class Visit:
 
     def open(self, path: str = "/", key: str | None = None) -> Page:
         """Opens a path with the key in the address, as the printed address has it."""
-        self.page.goto(f"{self.origin}{path}?key={self.key if key is None else key}")
+        joint = "&" if "?" in path else "?"
+        self.page.goto(f"{self.origin}{path}{joint}key={self.key if key is None else key}")
         return self.page
 
 
