@@ -7,16 +7,31 @@ from typing import Any
 from headwater.model.settings import JobSettings
 from jobs.statements import Log, statement
 
-TABLES = ("raw_sensor_data", "processed_data", "corrections", "dead_letter")
-VIEWS = ("packs", "on_time", "seen", "seen_before", "fresh", "masked_stamps", "masked_values", "pieces")
+TABLES = ("raw_sensor_data", "device_registry", "processed_data", "corrections", "dead_letter")
+VIEWS = (
+    "packs",
+    "on_time",
+    "seen",
+    "seen_before",
+    "fresh",
+    "masked_stamps",
+    "masked_values",
+    "pieces",
+    "registry",
+    "fleet_pieces",
+)
 SINKS = ("aggregates", "late_packs", "bad_records")
+
+FLEETS = "fleet_pieces"
+"""What the rows of sites and models are made of, as those of devices are made of `pieces`."""
 
 
 def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
     """Packs, less what was seen before, summed up by pane; late ones to corrections, broken ones to dead letters.
 
-    `tables` is a TableEnvironment; returns the StatementSet, not yet running. At least once onto Kafka, and
-    exactly once in effect: rows carry versions, corrections and dead letters the position of their record.
+    Rows of devices wait for nobody. Those of sites and models are of the same readings, once log time has passed them
+    in the registry too. `tables` is a TableEnvironment; returns the StatementSet, not yet running. At least once onto
+    Kafka, and exactly once in effect: rows carry versions, corrections and dead letters the position of their record.
     """
     log = log or Log()
     for table in TABLES:
@@ -26,4 +41,5 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
     job = tables.create_statement_set()
     for sink in SINKS:
         job.add_insert_sql(statement(f"sinks/{sink}", settings, log))
+    job.add_insert_sql(statement("sinks/aggregates", settings, log, pieces=FLEETS))
     return job

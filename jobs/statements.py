@@ -5,12 +5,13 @@ Flink has no sum over an array, so the sums of a pack are written out term by te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 from typing import Any
 
-from headwater.model import topics
+from headwater.model import fleet, topics
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings
 
@@ -60,6 +61,17 @@ class Log:
         least = self.from_ms + ahead_ms
         return least + -least % PANE_MS
 
+    def registry_scan(self) -> str:
+        """Where the registry starts and stops: at its oldest record, whatever is read of the log.
+
+        What is in force is published again every few minutes, so all devices are known by then; and retention bounds
+        the topic. A job that is to end reads it up to the end that it has now: versions are chosen by log time.
+        """
+        options = {"scan.startup.mode": "earliest-offset"}
+        if self.bounded or self.spans:
+            options["scan.bounded.mode"] = "latest-offset"
+        return _options(options)
+
     def scan(self) -> str:
         """Where the source starts and stops, as table options."""
         options = {"scan.startup.mode": "earliest-offset"}
@@ -76,13 +88,20 @@ class Log:
                 "scan.bounded.mode": "specific-offsets",
                 "scan.bounded.specific-offsets": end,
             }
-        return "\n    ".join(f"'{name}' = '{value}'," for name, value in options.items())
+        return _options(options)
 
 
-def statement(name: str, settings: JobSettings, log: Log) -> str:
-    """The text of `sql/<name>.sql`, complete. A placeholder without a value raises KeyError."""
+def _options(options: Mapping[str, str]) -> str:
+    return "\n    ".join(f"'{name}' = '{value}'," for name, value in options.items())
+
+
+def statement(name: str, settings: JobSettings, log: Log, **other: str) -> str:
+    """The text of `sql/<name>.sql`, complete. A placeholder without a value raises KeyError.
+
+    `other` stands for placeholders in the place of what `values` says.
+    """
     text = files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    return Template(text).substitute(values(settings, log))
+    return Template(text).substitute({**values(settings, log), **other})
 
 
 def values(settings: JobSettings, log: Log) -> dict[str, Any]:
@@ -101,6 +120,10 @@ def values(settings: JobSettings, log: Log) -> dict[str, Any]:
         "alerts_topic": log.prefix + topics.ALERTS.name,
         "delay": f"{settings.rules_delay_ms / 1_000:.3f}",
         "scan": log.scan(),
+        "registry_scan": log.registry_scan(),
+        "pieces": "pieces",
+        "site": fleet.SITE,
+        "model": fleet.MODEL,
         "cap": settings.pack_cap,
         "generation": log.generation(settings.generation),
         "late_after": PANE_MS + settings.horizon_ms,
