@@ -1,6 +1,6 @@
 """What the tests of jobs share: one mini-cluster in the JVM of PyFlink, topics of their own, records in and out.
 
-The first topics of random logs are CreateTime topics: the log time of a record is then the stamp that the test gives it,
+What the job reads in random logs are CreateTime topics: the log time of a record is then the stamp that the test gives,
 which is the only way to have hours of delay in a test of seconds. Where LogAppendTime itself matters, a test makes
 such a topic.
 """
