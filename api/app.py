@@ -12,6 +12,7 @@ from api.rest import (
     devices,
     docs,
     events,
+    fleets,
     health,
     metrics,
     problems,
@@ -61,7 +62,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     state.feed.on_tick.append(lambda *_: frames.forget())
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
-    for door in (devices, series, readings, rules, alerts, events, status, health, metrics, docs, live):
+    for door in (devices, series, fleets, readings, rules, alerts, events, status, health, metrics, docs, live):
         app.include_router(door.router)
     for router in (registry.sites, registry.models, registered_devices.router):
         app.include_router(router)

@@ -30,7 +30,8 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
     """Packs, less what was seen before, summed up by pane; late ones to corrections, broken ones to dead letters.
 
     Rows of devices wait for nobody. Those of sites and models are of the same readings, once log time has passed them
-    in the registry too. `tables` is a TableEnvironment; returns the StatementSet, not yet running. At least once onto
+    in the registry too; a replay of spans of the log, which may be older than what the registry's log still holds, has
+    none. `tables` is a TableEnvironment; returns the StatementSet, not yet running. At least once onto
     Kafka, and exactly once in effect: rows carry versions, corrections and dead letters the position of their record.
     """
     log = log or Log()
@@ -41,5 +42,6 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
     job = tables.create_statement_set()
     for sink in SINKS:
         job.add_insert_sql(statement(f"sinks/{sink}", settings, log))
-    job.add_insert_sql(statement("sinks/aggregates", settings, log, pieces=FLEETS))
+    if not log.spans:
+        job.add_insert_sql(statement("sinks/aggregates", settings, log, pieces=FLEETS))
     return job

@@ -1,6 +1,6 @@
--- Rows of the live table and of a replay that differ, over panes that start in [$1, $2) (epoch ms), and how many rows
--- were compared. Live rows that took in something after $3 (log time, epoch ms) have moved on since. Floats may differ
--- by a relative 1e-9: the order of additions.
+-- Rows of devices in the live table and in a replay that differ, over panes that start in [$1, $2) (epoch ms), and how
+-- many rows were compared. Live rows that took in something after $3 (log time, epoch ms) have moved on since. Floats
+-- may differ by a relative 1e-9: the order of additions.
 with live as (
     select
         tenant,
@@ -21,6 +21,7 @@ with live as (
         pane >= to_timestamp($1::bigint / 1000.0)
         and pane < to_timestamp($2::bigint / 1000.0)
         and metric not in (select known.name from public.deployed_metric as known)
+        and left(device, 1) <> '_'
 ),
 
 again as (
