@@ -17,7 +17,7 @@ from headwater.model.stores import DEVICE_PLACES, PLACE_POSITIONS
 from headwater.model.topics import DEVICE_REGISTRY
 from headwater.raw import client as raw
 
-_EVERY_MS = 1_000
+_EVERY_MS = 2_000
 _BEAT = device_key(PULSE_TENANT, "")
 _COLUMNS = ("tenant", "device", "log_time", "log_offset", "site", "model")
 

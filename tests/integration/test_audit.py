@@ -19,15 +19,18 @@ from headwater.model.errors import BadRecord
 from headwater.model.message import HEADER, mark, message_id
 from headwater.model.pack import PANE_MS, PULSE_TENANT, DeadLetter, Pack
 from headwater.model.settings import SinkSettings
+from headwater.model.stores import PLACE_POSITIONS
 from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED, RAW
 from headwater.raw.client import connect_to
 from headwater.truth import reference
 from headwater.truth.audit import Audit, Report, Wanted
 from headwater.truth.logs import START_MS, LogShape, pulses, random_log
 from headwater.truth.reference import Reference
+from headwater.truth.registries import Said, random_registry, registry_of
 from headwater.truth.span import Entry, Reader
 from headwater.truth.stores import RawRows, Rows
 from tests.integration.raw_sinks import fresh_store
+from tests.integration.raw_store import say
 from tests.integration.sinks import PostgresStore, fresh_database
 
 PARTITIONS = 2
@@ -52,12 +55,12 @@ class History:
             producer.produce(self.prefix + topic, value, key, partition, timestamp=log_time, headers=headers)
         assert producer.flush(30) == 0
 
-    def store(self, horizon_ms: int = 10**12) -> None:
+    def store(self, horizon_ms: int = 10**12, said: list[Said] | None = None) -> None:
         """What sinks and workers make of the log as it is now: rows and readings, and how far they are."""
         with Reader(self.kafka) as reader:
             span = reader.span(self.prefix + RAW.name)
             entries = list(reader.read(span))
-        folded = Reference(horizon_ms)
+        folded = Reference(horizon_ms, registry=registry_of(said or ()))
         for entry in entries:
             pack = plain(entry)
             if pack is not None:
@@ -75,6 +78,11 @@ class History:
         raw.positions()
         raw.store(Records([Record(e.partition, e.offset, e.log_time, e.value) for e in entries], dict(span.end)))
         raw.disconnect()
+        client = connect_to(self.raw_url)
+        say(client, said or ())
+        known = [["registry", partition, 1, END_MS] for partition in range(PARTITIONS)]
+        client.insert(PLACE_POSITIONS, known, column_names=["log_id", "log_partition", "next_offset", "log_time"])
+        client.close()
 
     def audit(self, **given: Any) -> Report:
         client = connect_to(self.raw_url)
@@ -170,6 +178,29 @@ def test_a_lost_row_is_found_with_its_minute_device_and_offsets(history):
     assert gap.minutes[0] >= START_MS - START_MS % 60_000
     assert report.minutes["t1", gap.minutes[0]].gaps == 1
     assert f"t1/{device}" in described(gap)
+
+
+def test_rows_of_sites_and_models_balance_and_each_that_does_not_is_found(history):
+    log = random_log(7, SHAPE)
+    history.store(said=random_registry(7, log))
+    assert history.database.query("select count(*) from aggregate_10s where device like '\\_%%'")[0][0] > 20
+    report = history.audit()
+    assert (report.state, report.gaps, report.waiting) == ("balanced", [], [])
+    newest = "order by pane desc, device, metric"
+    for change, differ in (
+        ("update aggregate_10s set count = count + 1", 1),
+        ("update aggregate_10s set count = count - 2", -1),
+        ("delete from aggregate_10s", None),
+    ):
+        [(device, pane)] = history.database.query(
+            f"{change} where (tenant, device, metric, pane) = (select tenant, device, metric, pane from aggregate_10s"
+            f" where left(device, 1) = '_' {newest} limit 1)"
+            " returning device, (extract(epoch from pane) * 1000)::bigint"
+        )
+        [gap] = history.audit(wait_s=1).gaps
+        assert (gap.store, gap.device, gap.pane) == ("fleets", device, pane)
+        assert differ is None or gap.found - gap.expected == differ
+        assert gap.minutes == [pane - pane % 60_000]
 
 
 def test_a_row_that_counts_too_much_is_found(history):
