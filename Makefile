@@ -41,7 +41,7 @@ check: ## linters and types: all of them, then the verdict
 	 try $(DEV)/ruff format --quiet --check .; \
 	 try $(DEV)/mypy --no-error-summary; \
 	 try $(DEV)/lint-imports --no-logo; \
-	 try $(DEV)/sqlfluff lint --disable-progress-bar sql/sources sql/views sql/sinks sql/analysis sql/metrics; \
+	 try $(DEV)/sqlfluff lint --disable-progress-bar sql/sources sql/views sql/sinks sql/analysis sql/metrics sql/patterns; \
 	 try $(DEV)/sqlfluff lint --disable-progress-bar sql/stores; \
 	 try $(DEV)/python -m tools.npm run check; \
 	 exit $$bad

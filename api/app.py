@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.rest import (
     alerts,
+    device_rules,
     devices,
     docs,
     events,
@@ -27,6 +28,7 @@ from api.rest.measure import Measured
 from api.rest.page import Page
 from api.state.state import build, running
 from api.ws import live
+from api.ws.alerts import AlertFrames
 from api.ws.frames import Frames
 from headwater.model.settings import ApiSettings, project_folder
 
@@ -59,10 +61,26 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     )
     app.state.headwater = state
     frames = app.state.frames = Frames(state.live)
-    state.feed.on_tick.append(lambda *_: frames.forget())
+    alert_frames = app.state.alert_frames = AlertFrames(state.alerts.board)
+    state.feed.on_tick += [lambda *_: frames.forget(), lambda *_: alert_frames.forget()]
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
-    for door in (devices, series, fleets, readings, rules, alerts, events, status, health, metrics, docs, live):
+    doors = (
+        devices,
+        series,
+        fleets,
+        readings,
+        rules,
+        device_rules,
+        alerts,
+        events,
+        status,
+        health,
+        metrics,
+        docs,
+        live,
+    )
+    for door in doors:
         app.include_router(door.router)
     for router in (registry.sites, registry.models, registered_devices.router):
         app.include_router(router)

@@ -15,10 +15,11 @@ from psycopg import Connection
 
 from headwater import outbox
 from headwater.model import codec
-from headwater.model.errors import BadRequest, Conflict, NotFound
+from headwater.model.errors import BadRequest, NotFound
 from headwater.model.rule import Draft, Rule
 from headwater.model.stores import OUTBOX, RULES, RULES_NEWEST, TENANTS
 from headwater.model.topics import ALERT_RULES
+from headwater.model.version import NEW, check_version
 
 _INSERT = f"insert into {RULES} (tenant, rule, version, record) values (%s, %s, %s, %s)"  # noqa: S608
 _ONE = f"select record::text from {RULES_NEWEST} where tenant = %s and rule = %s"  # noqa: S608
@@ -57,6 +58,11 @@ def one(conn: Connection[Any], tenant: str, rule: str) -> Rule:
     raise NotFound(f"expected a rule of tenant {tenant!r}, got {rule!r}; {advice}.")
 
 
+def exists(conn: Connection[Any], tenant: str, rule: str) -> bool:
+    """Whether there is, or ever was, a rule of this id."""
+    return _stored(conn, tenant, rule) is not None
+
+
 def versions(conn: Connection[Any], tenant: str, rule: str) -> list[Rule]:
     """Every version of a rule, oldest first, also of one that is deleted. Raises `NotFound`."""
     found = [codec.decode(Rule, text.encode()) for (text,) in conn.execute(_VERSIONS, (tenant, rule))]
@@ -73,14 +79,16 @@ def compare(conn: Connection[Any], tenant: str, drafts: Iterable[Draft]) -> list
 def apply(conn: Connection[Any], tenant: str, drafts: Iterable[Draft], expected: int | None = None) -> list[Change]:
     """Stores what is new or differs, each as a version, all or nothing. The caller commits.
 
-    `expected` is the version that the caller has seen (0: none), for a single draft. Raises `Conflict` if it is
-    another, `BadRequest` if there is no such tenant.
+    `expected` is the version that it must have (`headwater.model.version`), for a single draft. Raises `Conflict` if it
+    has another, `NotFound` if there is none and one is expected, `BadRequest` if there is no such tenant.
     """
     _lock(conn, tenant)
     changes = []
     for draft in drafts:
+        if expected not in (None, NEW):
+            one(conn, tenant, draft.rule)
         stored = _stored(conn, tenant, draft.rule)
-        _meets(draft.rule, stored, expected)
+        _check(draft.rule, stored, expected)
         change = _change(draft, stored)
         if change.what != "same":
             _write(conn, tenant, draft, change.version)
@@ -91,11 +99,11 @@ def apply(conn: Connection[Any], tenant: str, drafts: Iterable[Draft], expected:
 def delete(conn: Connection[Any], tenant: str, rule: str, expected: int | None = None) -> Change:
     """Deletes a rule, which is one more version of it. The caller commits.
 
-    Raises `NotFound`, and `Conflict` if `expected`, the version that the caller has seen, is not the newest.
+    Raises `NotFound`, and `Conflict` if it has not the version that is expected (`headwater.model.version`).
     """
     _lock(conn, tenant)
     stored = one(conn, tenant, rule)
-    _meets(rule, stored, expected)
+    _check(rule, stored, expected)
     _write(conn, tenant, stored, stored.version + 1, deleted=True)
     return Change(rule, "deleted", draft_of(stored), None, stored.version + 1)
 
@@ -125,12 +133,9 @@ def _stored(conn: Connection[Any], tenant: str, rule: str) -> Rule | None:
     return None if row is None else codec.decode(Rule, row[0].encode())
 
 
-def _meets(rule: str, stored: Rule | None, expected: int | None) -> None:
-    found = 0 if stored is None or stored.deleted else stored.version
-    if expected is not None and expected != found:
-        came = f"version {found}" if found else "that there is none"
-        wanted = f"version {expected}" if expected else "no such rule"
-        raise Conflict(f"expected {wanted} of {rule!r}, found {came}; read it again, then name its version.")
+def _check(rule: str, stored: Rule | None, expected: int | None) -> None:
+    found = NEW if stored is None or stored.deleted else stored.version
+    check_version(f"rule {rule!r}", found, expected)
 
 
 def _change(draft: Draft, stored: Rule | None) -> Change:

@@ -15,11 +15,15 @@ from tempfile import TemporaryFile
 from typing import IO
 
 ROOT = Path(__file__).parents[1]
-REBUILD = "tests/integration/test_rebuild.py"
+CLUSTERS = tuple(
+    f"tests/integration/test_{name}.py"
+    for name in ("rebuild", "replay", "sql_gateway", "stack_keeper", "udf_on_a_cluster")
+)
+"""Files that start a Flink cluster of their own: what balances the lanes."""
 APP = (".venv/dev/bin/python", "-m", "pytest", "--durations=15")
 JOBS = (".venv/jobs-test/bin/python", "-m", "pytest", "--durations=5")
-FIRST = ((*APP, "tests/house", "tests/unit", "tests/integration", f"--ignore={REBUILD}"),)
-SECOND = ((*APP, REBUILD, "tests/e2e"), (*JOBS, "tests/flink"))
+FIRST = ((*APP, "tests/house", "tests/unit", "tests/integration", *(f"--ignore={one}" for one in CLUSTERS)),)
+SECOND = ((*APP, *CLUSTERS, "tests/e2e"), (*JOBS, "tests/flink"))
 
 
 def lane(commands: tuple[tuple[str, ...], ...], out: IO[bytes] | None) -> bool:

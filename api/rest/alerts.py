@@ -39,7 +39,7 @@ class AlertStep(BaseModel):
 
     happened: str = Field(description="raised, escalated, deescalated or cleared")
     severity: str
-    why: str = Field(description="reading, silence, rule-changed, rule-disabled, rule-deleted or out-of-scope")
+    why: str = Field(description="reading, silence, expired, rule-changed, rule-disabled, rule-deleted, out-of-scope")
     event_time: int
     log_time: int
     value: Any = Field(description="the number, text or truth value that decided; null if none did")
@@ -51,7 +51,7 @@ class Alert(BaseModel):
     """An episode: from raised to cleared. Times are UTC epoch ms, those of readings unless it says otherwise."""
 
     alert_id: str
-    rule: str
+    rule: str = Field(description="the rule, or pattern: and the name of a pattern of analysts")
     version: int = Field(description="of the rule, when the alert last changed")
     device: str
     metric: str

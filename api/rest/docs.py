@@ -24,6 +24,11 @@ LIVE = """
 
 - `snapshot`: `{"type", "cursor", "sent", "log_time", "resumed": false, "columns"}`: the newest row of each series.
 - `rows`: the same, at most once a tick, with what changed since; `"resumed": true` on the first after a cursor.
+- `alerts`, with `type`, `sent`, `whole`, `counts` and `alerts`: after each subscribe, with `"whole": true`, the active
+  alerts of the tenant, whatever devices are named, at most 1,000, the last changed first; then, within a tick of each
+  change, with `"whole": false`, those that changed, also those that were cleared (`cleared` is a time, not null). One
+  with `"whole": true` takes the place of all before. `counts` says how many are active, by severity, of all. An alert
+  is as `GET /v1/alerts` answers it, without `acknowledged`.
 - `status`: each second, as `GET /v1/status`.
 - `refused`: `{"type", "reason", "detail"}`, then the connection is closed (4400 a message, 4401 the key).
 - `{"type": "ping", "t": x}` is answered by `{"type": "pong", "t": x, "now": ms}`.

@@ -58,6 +58,9 @@ class DeviceSummary(BaseModel):
         device="sim-0001",
         kind="boiler",
         created=1795600000000,
+        site="north",
+        model="boiler",
+        tags=["roof"],
         metrics=["temperature"],
         last_ms=1795601412000,
         received=1795601412060,
@@ -69,6 +72,9 @@ class DeviceSummary(BaseModel):
     device: str
     kind: str | None = Field(description="as registered; null if the registry does not know the device")
     created: int | None = Field(description="when it was registered")
+    site: str | None
+    model: str | None
+    tags: list[str] = Field(description="sorted, each once")
     metrics: list[str]
     last_ms: int | None = Field(description="largest event time of all metrics; null without readings")
     received: int | None
@@ -228,11 +234,12 @@ class StatusBalance(BaseModel):
     gaps: int
 
 
-class StatusMetric(BaseModel):
-    """A metric that an analyst has deployed (`headwater sql deploy`)."""
+class StatusQuery(BaseModel):
+    """A metric or a pattern that an analyst has deployed (`headwater sql deploy`)."""
 
+    kind: str = Field(description="metric or pattern")
     name: str
-    unit: str
+    unit: str = Field(description="of a metric")
     owner: str
     description: str
     state: str = Field(description="starting, running, or failed: its query failed, and its job alone was stopped")
@@ -249,7 +256,7 @@ class StatusAnswer(BaseModel):
         ready=True,
         readings_per_s=804.2,
         delay_ms={"p50": 310, "p99": 540},
-        lag={"aggregation": 1200, "api": 3, "postgres": 820, "raw": 410},
+        lag={"aggregation": 1200, "alerting": 900, "api": 3, "postgres": 820, "raw": 410},
         dead_letters={"bad-json": 2},
         repairs={"missing": 0, "fewer": 0, "more": 0, "changed": 0, "unfounded": 0},
         audited=1795601040000,
@@ -262,8 +269,9 @@ class StatusAnswer(BaseModel):
             "duplicates": 1200,
             "gaps": 0,
         },
-        metrics=[
+        queries=[
             {
+                "kind": "metric",
                 "name": "computed_power_watt",
                 "unit": "watt",
                 "owner": "analysts",
@@ -285,7 +293,9 @@ class StatusAnswer(BaseModel):
     ready: bool = Field(description="false while the API still catches up with the log after its start")
     readings_per_s: float
     delay_ms: StatusDelay
-    lag: dict[str, int | None] = Field(description="records behind, by reader; null while not known")
+    lag: dict[str, int | None] = Field(
+        description="records behind, by reader: jobs, this process (rows: api; alerts), stores; null while not known"
+    )
     dead_letters: dict[str, int] = Field(description="by reason, of all that the topic keeps")
     repairs: dict[str, int] | None = Field(
         description="rows that differed from the raw readings when their minute was audited, by cause; all 0 in a "
@@ -293,7 +303,7 @@ class StatusAnswer(BaseModel):
     )
     balance: StatusBalance | None = Field(description="the newest `headwater audit`; null if there was none")
     audited: int | None = Field(description="start of the newest minute of event time that was audited")
-    metrics: list[StatusMetric] | None = Field(description="deployed metrics, by name; null while not known")
+    queries: list[StatusQuery] | None = Field(description="what analysts have deployed, by name; null while not known")
     disk: StatusDisk
     devices: int = Field(description="devices heard of within the last minute")
     clients: int = Field(description="live clients of this process")

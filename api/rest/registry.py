@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 import msgspec
@@ -11,8 +12,7 @@ from pydantic import BaseModel
 from api.rest import registry_models as answers
 from api.rest.depends import Here, Tenant, clean, need_key
 from api.rest.problems import Json, responses
-from api.rest.versions import Seen, json_body, needed, tagged
-from headwater.model.errors import Conflict
+from api.rest.versions import Seen, json_body, made_or_changed, needed, tagged
 from headwater.registry import search, store
 from headwater.registry.entries import DEVICES, MODELS, SITES, Kind, changes
 
@@ -77,12 +77,11 @@ def add_calls(router: APIRouter, kind: Kind[Any], answer: type[BaseModel]) -> No
     async def put(state: Here, request: Request, name: Name, tenant: Tenant, seen: Seen) -> Response:
         """Without If-Match it is made (201), and 428 if there is one; fields that are not given have their defaults."""
         given = changes(kind, _without_name(await json_body(request), kind, tenant, name))
-        expect = store.NEW if seen is None else seen
-        try:
-            entry = await state.desk.within(lambda conn: store.save(conn, kind, tenant, name, given, expect))
-        except Conflict:
-            needed(seen, what)
-            raise
+
+        def save(expect: int) -> Awaitable[Any]:
+            return state.desk.within(lambda conn: store.save(conn, kind, tenant, name, given, expect))
+
+        entry = await made_or_changed(seen, what, save)
         return tagged(plain(entry), 201 if seen is None else 200)
 
     @router.patch(

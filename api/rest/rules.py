@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from psycopg import Connection
 from pydantic import BaseModel, Field
 
 from api.rest.depends import Here, Tenant, clean, need_key
 from api.rest.problems import Json, responses
-from api.rest.versions import json_body, tagged
+from api.rest.versions import Seen, json_body, made_or_changed, needed, tagged
 from headwater import rule_store
 from headwater.model.errors import BadRequest
 from headwater.model.rule import Draft, Rule
@@ -61,31 +61,14 @@ def _rule(
     return clean("rule", rule)
 
 
-def _seen(
-    if_match: Annotated[
-        str | None,
-        Header(description='the ETag that was read, such as "3"; * for any; without it, only a new rule is made'),
-    ] = None,
-) -> int | None:
-    if if_match is None:
-        return 0
-    if if_match.strip() == "*":
-        return None
-    found = re.fullmatch(r'\s*"?(\d{1,9})"?\s*', if_match, re.ASCII)
-    if found is None:
-        raise BadRequest(f'expected If-Match as "VERSION" or *, got {if_match[:80]!a}; send the ETag', "if-match")
-    return int(found[1])
-
-
 Id = Annotated[str, Depends(_rule)]
-Seen = Annotated[int | None, Depends(_seen)]
 
 
 @router.get("", operation_id="list_rules", summary="List the rules of a tenant", response_model=RuleList)
 async def list_rules(state: Here, tenant: Tenant) -> Json:
     """Every rule that is not deleted, by id."""
     return Json(
-        {"rules": [_builtins(rule) for rule in await state.desk.within(lambda conn: rule_store.newest(conn, tenant))]}
+        {"rules": [shown(rule) for rule in await state.desk.within(lambda conn: rule_store.newest(conn, tenant))]}
     )
 
 
@@ -105,7 +88,7 @@ async def get_rule(state: Here, rule: Id, tenant: Tenant) -> Response:
 async def list_rule_versions(state: Here, rule: Id, tenant: Tenant) -> Json:
     """Oldest first, also of a rule that is deleted."""
     found = await state.desk.within(lambda conn: rule_store.versions(conn, tenant, rule))
-    return Json({"rules": [_builtins(one) for one in found]})
+    return Json({"rules": [shown(one) for one in found]})
 
 
 @router.put(
@@ -113,7 +96,7 @@ async def list_rule_versions(state: Here, rule: Id, tenant: Tenant) -> Json:
     operation_id="put_rule",
     summary="Make or change a rule",
     response_model=RuleAnswer,
-    responses=responses(412),
+    responses=responses(404, 412, 428),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -122,22 +105,26 @@ async def list_rule_versions(state: Here, rule: Id, tenant: Tenant) -> Json:
     },
 )
 async def put_rule(state: Here, request: Request, rule: Id, tenant: Tenant, seen: Seen) -> Response:
-    """The body is a rule as in a file of rules. What is the same as before makes no version."""
+    """The body is a rule as in a file. What is the same makes no version; without If-Match, only a new rule is made."""
     draft = _draft(await json_body(request, _MOST_BYTES), rule)
 
-    def work(conn: Connection[Any]) -> Rule:
-        rule_store.apply(conn, tenant, [draft], seen)
-        return rule_store.one(conn, tenant, rule)
+    def save(expect: int) -> Awaitable[Rule]:
+        def work(conn: Connection[Any]) -> Rule:
+            rule_store.apply(conn, tenant, [draft], expect)
+            return rule_store.one(conn, tenant, rule)
 
-    return _answer(await state.desk.within(work))
+        return state.desk.within(work)
+
+    return _answer(await made_or_changed(seen, "rule", save))
 
 
 @router.delete(
-    "/{rule}", operation_id="delete_rule", summary="Delete a rule", status_code=204, responses=responses(404, 412)
+    "/{rule}", operation_id="delete_rule", summary="Delete a rule", status_code=204, responses=responses(404, 412, 428)
 )
 async def delete_rule(state: Here, rule: Id, tenant: Tenant, seen: Seen) -> Response:
     """Its versions are kept, and its open alerts are cleared. Wants If-Match."""
-    await state.desk.within(lambda conn: rule_store.delete(conn, tenant, rule, seen))
+    expect = needed(seen, "rule")
+    await state.desk.within(lambda conn: rule_store.delete(conn, tenant, rule, expect))
     return Response(status_code=204)
 
 
@@ -148,10 +135,11 @@ def _draft(data: Any, rule: str) -> Draft:
 
 
 def _answer(rule: Rule) -> Response:
-    return tagged(_builtins(rule))
+    return tagged(shown(rule))
 
 
-def _builtins(rule: Rule) -> Any:
+def shown(rule: Rule) -> Any:
+    """A rule as `RuleAnswer` says."""
     said = msgspec.to_builtins(rule)
     del said["v"]
     return said

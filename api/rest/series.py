@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,6 +15,7 @@ from api.rest.registry import Name
 from api.state import catalog, times
 from api.state.postgres import Span
 from api.state.state import State
+from headwater.clock import now_ms
 from headwater.model.errors import BadRequest
 from headwater.model.fleet import MODEL, SITE
 from headwater.model.pack import PANE_MS
@@ -121,7 +121,7 @@ async def _series(state: State, device: str, wanted: Wanted) -> Json:
 
 def span_of(from_: str | None, to: str | None) -> tuple[int, int]:
     """[from, to) in epoch ms, the last 15 minutes by default. Raises `BadRequest`."""
-    end = times.parse(to, "to") if to is not None else time.time_ns() // 1_000_000
+    end = times.parse(to, "to") if to is not None else now_ms()
     start = times.parse(from_, "from") if from_ is not None else max(0, end - _DEFAULT_SPAN_MS)
     if start >= end:
         raise BadRequest(
@@ -132,6 +132,6 @@ def span_of(from_: str | None, to: str | None) -> tuple[int, int]:
 
 def _oldest(settings: ApiSettings) -> dict[str, int]:
     """Level -> before when retention may have removed it."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     days = {"10s": settings.keep_10s_days, "1m": settings.keep_1m_days}
     return {level: now - kept * times.DAY_MS for level, kept in days.items()}

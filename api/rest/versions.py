@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Header, HTTPException, Request, Response
 
 from api.rest.problems import Json
-from headwater.model.errors import BadRequest
-from headwater.registry.store import ANY_OLD
+from headwater.model.errors import BadRequest, Conflict
+from headwater.model.version import ANY_OLD, NEW
 
 MOST_BYTES = 1_048_576
+_Answer = TypeVar("_Answer")
 
 
 def _seen(
@@ -20,7 +22,7 @@ def _seen(
         str | None, Header(description='the ETag of the answer that was read, such as "3"; * for whatever there is')
     ] = None,
 ) -> int | None:
-    """The version that the caller has seen, `ANY_OLD` for *, None if the caller does not say."""
+    """The version that the caller has seen, `ANY_OLD` for *, None if the caller does not say. Raises `BadRequest`."""
     if if_match is None:
         return None
     if if_match.strip() == "*":
@@ -43,6 +45,18 @@ def needed(seen: int | None, what: str) -> int:
             "read it and send its ETag, so that nobody's change is lost (or * to overwrite whatever there is)",
         )
     return seen
+
+
+async def made_or_changed(seen: int | None, what: str, work: Callable[[int], Awaitable[_Answer]]) -> _Answer:
+    """What `work` gives for the version that it must expect: none yet, if the caller has seen none.
+
+    Raises 428 if there is one and the caller does not say which version of it was seen.
+    """
+    try:
+        return await work(NEW if seen is None else seen)
+    except Conflict:
+        needed(seen, what)
+        raise
 
 
 async def body(request: Request, most: int = MOST_BYTES) -> bytes:

@@ -27,7 +27,7 @@ async def page(
     latest = await state.valkey.latest(tenant, shown)
     present = await events.presence(state.postgres, tenant, shown)
     summaries = [
-        summary(tenant, registered.get(name) or Registered(name, None, None), rows) | {"connection": present.get(name)}
+        summary(tenant, registered.get(name) or Registered(name), rows) | {"connection": present.get(name)}
         for name, rows in zip(shown, latest, strict=True)
     ]
     return summaries, shown[-1] if len(names) > limit else None
@@ -40,7 +40,7 @@ async def device(state: State, tenant: str, name: str) -> dict[str, Any]:
     if registered is None and not rows and not _live_metrics(state, tenant, name):
         raise await _no_device(state, tenant, name)
     present = await events.presence(state.postgres, tenant, [name])
-    return summary(tenant, registered or Registered(name, None, None), rows) | {"connection": present.get(name)}
+    return summary(tenant, registered or Registered(name), rows) | {"connection": present.get(name)}
 
 
 async def latest(state: State, tenant: str, name: str) -> dict[str, Any]:
@@ -86,6 +86,9 @@ def summary(tenant: str, registered: Registered, rows: dict[str, Aggregate]) -> 
         "device": registered.device,
         "kind": registered.kind,
         "created": registered.created,
+        "site": registered.site,
+        "model": registered.model,
+        "tags": list(registered.tags),
         "metrics": list(rows),
         "last_ms": max((row.last_ms for row in rows.values()), default=None),
         "received": max((row.received for row in rows.values()), default=None),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Generic, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from api.state.follow import Ends, Follower, place
 from api.state.live import LiveLog
 from api.state.rows import Change
+from headwater.clock import now_ms
 from headwater.model import codec
 from headwater.model.errors import BadRecord, HeadwaterError
 from headwater.model.pack import Aggregate
@@ -33,24 +34,26 @@ _SEED_WAIT_S = 3.0
 Record = tuple[int, int, Aggregate | None]
 """Partition, offset, row; None for what is no row."""
 
+_Item = TypeVar("_Item")
 
-class Mailbox:
+
+class Mailbox(Generic[_Item]):
     """Hands records from the reading thread to the loop; full, it holds the thread back."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: list[Record] = []
+        self._held: list[_Item] = []
         self._change = threading.Condition()
         self._closed = False
 
-    def put(self, records: list[Record]) -> None:
+    def put(self, records: list[_Item]) -> None:
         """Adds `records`; blocks while the loop is behind."""
         with self._change:
             while len(self._held) >= self._most and not self._closed:
                 self._change.wait(1.0)
             self._held.extend(records)
 
-    def take(self) -> list[Record]:
+    def take(self) -> list[_Item]:
         """All that has come since the last call, in order."""
         with self._change:
             held, self._held = self._held, []
@@ -79,7 +82,7 @@ class Feed:
     ) -> None:
         self._settings = settings
         self._seeds = seeds
-        self._mailbox = Mailbox(100_000)
+        self._mailbox: Mailbox[Record] = Mailbox(100_000)
         self._targets: dict[int, int] | None = None
         self._starts: dict[int, int] | None = None
         self._turn = asyncio.Event()
@@ -140,7 +143,7 @@ class Feed:
     def end_tick(self, changes: list[Change]) -> None:
         """Tells whoever waits that the tick is over, and what it changed."""
         for listener in self.on_tick:
-            listener(changes, time.time_ns() // 1_000_000)
+            listener(changes, now_ms())
         over, self._turn = self._turn, asyncio.Event()
         over.set()
 
@@ -172,7 +175,7 @@ class Feed:
 
     def _begin(self, consumer: Consumer, ends: Ends) -> dict[int, int]:
         """From five minutes ago on, but never more than memory can hold anyhow."""
-        since = time.time_ns() // 1_000_000 - WINDOW_MS
+        since = now_ms() - WINDOW_MS
         asked = [TopicPartition(PROCESSED.name, partition, since) for partition in ends]
         most = 5 * self._settings.live_rows // max(1, len(ends))
         starts = {}

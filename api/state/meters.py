@@ -38,6 +38,18 @@ class Meters:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.active_alerts = Gauge(
+            "headwater_api_active_alerts",
+            "Alerts that are active, of all tenants",
+            ["severity"],
+            registry=self.registry,
+        )
+        self.alert_delay = Histogram(
+            "headwater_api_alert_delay_seconds",
+            "From a door's receipt of the reading that raised an alert to the frame that tells of it",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.lag = Gauge("headwater_api_lag_records", "Records behind", ["reader"], registry=self.registry)
         self.dead_letters = Gauge(
             "headwater_api_dead_letters", "Dead letters on the topic", ["reason"], registry=self.registry

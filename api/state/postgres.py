@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -18,7 +18,7 @@ from headwater.model.errors import BadRequest, StackError
 from headwater.model.stores import (
     AUDIT_CAUSES,
     AUDIT_RESULT,
-    DEPLOYED_METRICS,
+    DEPLOYED_QUERIES,
     DEVICES,
     LOG_TIMES,
     PANE_AUDIT,
@@ -64,7 +64,7 @@ select exists (
 
 # Code points decide the order, as in Python, so that names from here and from the live core can be merged.
 _DEVICES = """
-select device, kind, (extract(epoch from created) * 1000)::bigint
+select device, kind, (extract(epoch from created) * 1000)::bigint, site, model, tags
 from {devices}
 where tenant = %(tenant)s
   and device collate "C" > %(after)s
@@ -74,7 +74,7 @@ limit %(limit)s
 """
 
 _DEVICE = """
-select device, kind, (extract(epoch from created) * 1000)::bigint
+select device, kind, (extract(epoch from created) * 1000)::bigint, site, model, tags
 from {devices}
 where tenant = %(tenant)s
   and device = %(device)s
@@ -94,8 +94,8 @@ where sink = %(sink)s
 """
 
 _DEPLOYED = """
-select name, unit, owner, description, state, why, (extract(epoch from changed) * 1000)::bigint
-from {metrics}
+select kind, name, unit, owner, description, state, why, (extract(epoch from changed) * 1000)::bigint
+from {queries}
 where state <> 'undeployed'
 order by name
 """
@@ -112,17 +112,21 @@ COLUMNS = ("t", "count", "sum", "min", "max", "mean", "std", "last")
 
 @dataclass(frozen=True)
 class Registered:
-    """A device of the registry; `created` in UTC epoch ms."""
+    """A device of the registry, or one that it does not know: that has a name alone. `created` in UTC epoch ms."""
 
     device: str
-    kind: str | None
-    created: int | None
+    kind: str | None = None
+    created: int | None = None
+    site: str | None = None
+    model: str | None = None
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """A metric that an analyst has deployed: starting, running or failed (and `why`) since `changed`, epoch ms."""
+    """A metric or pattern that is deployed: starting, running or failed (and `why`) since `changed`, epoch ms."""
 
+    kind: str
     name: str
     unit: str
     owner: str
@@ -250,8 +254,8 @@ class Postgres:
         return Balance(*rows[0]) if rows else None
 
     async def deployed(self) -> list[Deployed]:
-        """The metrics that analysts have deployed, by name."""
-        return [Deployed(*row) for row in await self.rows(_DEPLOYED, {"metrics": DEPLOYED_METRICS}, {})]
+        """The metrics and patterns that analysts have deployed, by name."""
+        return [Deployed(*row) for row in await self.rows(_DEPLOYED, {"queries": DEPLOYED_QUERIES}, {})]
 
     async def ping(self) -> None:
         """Returns if the database answers."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from api.state.access import AccessKey
+from api.state.alert_feed import AlertFeed
 from api.state.clickhouse import ClickHouse
 from api.state.dead_letters import DeadLetters
 from api.state.desk import Desk
@@ -32,6 +33,7 @@ class State:
     clickhouse: ClickHouse
     live: LiveLog
     feed: Feed
+    alerts: AlertFeed
     lag: LagWatch
     dead_letters: DeadLetters
     status: StatusBoard
@@ -47,10 +49,24 @@ def build(settings: ApiSettings) -> State:
     live = LiveLog(settings.live_rows, settings.partitions)
     lag, dead_letters = LagWatch(settings.kafka), DeadLetters(settings.kafka)
     feed = Feed(settings, live, valkey.everything)
-    status = StatusBoard(feed, lag, dead_letters, postgres, clickhouse, meters, settings)
-    feed.on_tick.append(status.on_tick)
-    desk = Desk(settings.postgres)
-    return State(settings, access, postgres, valkey, clickhouse, live, feed, lag, dead_letters, status, meters, desk)
+    alerts = AlertFeed(settings, valkey, meters)
+    status = StatusBoard(feed, alerts, lag, dead_letters, postgres, clickhouse, meters, settings)
+    feed.on_tick += [status.on_tick, alerts.on_tick]
+    return State(
+        settings=settings,
+        access=access,
+        postgres=postgres,
+        valkey=valkey,
+        clickhouse=clickhouse,
+        live=live,
+        feed=feed,
+        alerts=alerts,
+        lag=lag,
+        dead_letters=dead_letters,
+        status=status,
+        meters=meters,
+        desk=Desk(settings.postgres),
+    )
 
 
 @asynccontextmanager
@@ -59,7 +75,7 @@ async def running(state: State) -> AsyncIterator[None]:
     await state.postgres.open()
     state.lag.start()
     state.dead_letters.start()
-    tasks = [asyncio.create_task(state.feed.run()), asyncio.create_task(state.status.run())]
+    tasks = [asyncio.create_task(each.run()) for each in (state.feed, state.alerts, state.status)]
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 import orjson
 import structlog
 
+from api.state.alert_feed import AlertFeed
 from api.state.clickhouse import ClickHouse
 from api.state.dead_letters import DeadLetters
 from api.state.feed import Feed
@@ -22,10 +23,11 @@ from api.state.lag import LagWatch
 from api.state.meters import Meters
 from api.state.postgres import Postgres
 from api.state.rows import Change
+from headwater.clock import now_ms
 from headwater.model.disk import Water, free_mb
 from headwater.model.errors import HeadwaterError
 from headwater.model.settings import ApiSettings, state_folder
-from headwater.model.topics import PROCESSED
+from headwater.model.topics import ALERTS, PROCESSED, RAW
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +67,7 @@ class Status(TypedDict):
     repairs: dict[str, int] | None
     audited: int | None
     balance: dict[str, Any] | None
-    metrics: list[dict[str, Any]] | None
+    queries: list[dict[str, Any]] | None
     disk: Disk
     devices: int
     clients: int
@@ -117,6 +119,7 @@ class StatusBoard:
     def __init__(
         self,
         feed: Feed,
+        alerts: AlertFeed,
         lag: LagWatch,
         dead_letters: DeadLetters,
         postgres: Postgres,
@@ -125,6 +128,7 @@ class StatusBoard:
         settings: ApiSettings,
     ) -> None:
         self._feed = feed
+        self._alerts = alerts
         self._lag = lag
         self._dead_letters = dead_letters
         self._postgres = postgres
@@ -139,10 +143,10 @@ class StatusBoard:
         self._repairs: dict[str, int] | None = None
         self._audited: int | None = None
         self._balance: dict[str, Any] | None = None
-        self._metrics: list[dict[str, Any]] | None = None
+        self._queries: list[dict[str, Any]] | None = None
         self.clients = 0
         self.serial = 0
-        self.current = self._status(_now())
+        self.current = self._status(now_ms())
         self.text = orjson.dumps(self.current).decode()
 
     def on_tick(self, changes: Sequence[Change], now: int) -> None:
@@ -158,7 +162,7 @@ class StatusBoard:
         try:
             while True:
                 await asyncio.sleep(1)
-                self.current = self._status(_now())
+                self.current = self._status(now_ms())
                 self.text = orjson.dumps(self.current).decode()
                 self.serial += 1
                 self._publish()
@@ -176,8 +180,9 @@ class StatusBoard:
             "readings_per_s": round(rate, 1),
             "delay_ms": self._delays.quantiles(now),
             "lag": {
-                "aggregation": self._lag.aggregation,
-                "api": self._lag.behind(live.positions),
+                **self._lag.jobs,
+                "api": self._lag.behind(PROCESSED, live.positions),
+                ALERTS.name: self._lag.behind(ALERTS, self._alerts.positions),
                 "postgres": self._sink_lag,
                 "raw": self._raw_lag,
             },
@@ -185,7 +190,7 @@ class StatusBoard:
             "repairs": self._repairs,
             "audited": self._audited,
             "balance": self._balance,
-            "metrics": self._metrics,
+            "queries": self._queries,
             "disk": self._disk(),
             "devices": live.active(now - ACTIVE_MS),
             "clients": self.clients,
@@ -215,11 +220,11 @@ class StatusBoard:
         """The sink's place, and the audits, asked apart: a database that is away must not hold up the seconds."""
         while True:
             try:
-                self._sink_lag = self._lag.behind(await self._postgres.positions(PROCESSED.name))
+                self._sink_lag = self._lag.behind(PROCESSED, await self._postgres.positions(PROCESSED.name))
                 self._repairs, self._audited = await self._postgres.audits()
                 balance = await self._postgres.balance()
                 self._balance = asdict(balance) if balance else None
-                self._metrics = [asdict(one) for one in await self._postgres.deployed()]
+                self._queries = [asdict(one) for one in await self._postgres.deployed()]
             except HeadwaterError as error:
                 self._sink_lag = None
                 log.debug("cannot read the sink's place", error=str(error))
@@ -232,7 +237,7 @@ class StatusBoard:
         """The same of the raw store."""
         while True:
             try:
-                self._raw_lag = self._lag.behind_raw(await self._clickhouse.positions())
+                self._raw_lag = self._lag.behind(RAW, await self._clickhouse.positions())
             except HeadwaterError as error:
                 self._raw_lag = None
                 log.debug("cannot read the place of the raw store's sink", error=str(error))
@@ -240,7 +245,3 @@ class StatusBoard:
                 self._raw_lag = None
                 log.exception("cannot read the place of the raw store's sink")
             await asyncio.sleep(2)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from pydantic import SecretStr
 from redis import asyncio as redis
@@ -11,9 +11,16 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from headwater.model import codec
+from headwater.model.episode import Episode
 from headwater.model.errors import BadRecord, StackError
 from headwater.model.pack import Aggregate
-from headwater.model.stores import devices_key, latest_key
+from headwater.model.stores import (
+    ALERTS_FILLED_KEY,
+    active_alerts_key,
+    cleared_alerts_key,
+    devices_key,
+    latest_key,
+)
 
 _CHUNK = 500
 
@@ -52,15 +59,49 @@ class Valkey:
     async def everything(self) -> AsyncIterator[list[Aggregate]]:
         """The newest rows of all devices of all tenants, in chunks."""
         try:
-            pattern = devices_key("*").replace("[", "\\[")
-            async for key in self._client.scan_iter(match=pattern, count=1_000):
-                tenant = _between(_text(key), *devices_key("\0").split("\0"))
+            async for key, tenant in self._tenants(devices_key):
                 names = sorted(_text(name) for name in await self._client.smembers(key))
                 for start in range(0, len(names), _CHUNK):
                     found = await self.latest(tenant, names[start : start + _CHUNK])
                     yield [row for metrics in found for row in metrics.values()]
         except (RedisError, OSError) as error:
             raise _unreachable(error) from error
+
+    async def holds_alerts(self) -> bool:
+        """Whether its sink has filled it with what the log says of alerts."""
+        try:
+            return bool(await self._client.exists(ALERTS_FILLED_KEY))
+        except (RedisError, OSError) as error:
+            raise _unreachable(error) from error
+
+    async def episodes(self) -> AsyncIterator[list[Episode]]:
+        """The active alerts of all tenants, in chunks."""
+        try:
+            async for key, _ in self._tenants(active_alerts_key):
+                chunk: list[Episode] = []
+                async for _, value in self._client.hscan_iter(key, count=_CHUNK):
+                    chunk += _episode(value)
+                    if len(chunk) >= _CHUNK:
+                        yield chunk
+                        chunk = []
+                yield chunk
+        except (RedisError, OSError) as error:
+            raise _unreachable(error) from error
+
+    async def cleared_alerts(self, most: int) -> AsyncIterator[tuple[str, list[str]]]:
+        """Of each tenant the ids of at most `most` alerts that were cleared, oldest first."""
+        try:
+            async for key, tenant in self._tenants(cleared_alerts_key):
+                newest = await self._client.zrange(key, -most, -1)
+                yield tenant, [_text(name) for name in newest]  # type: ignore[arg-type]  # no scores were asked for
+        except (RedisError, OSError) as error:
+            raise _unreachable(error) from error
+
+    async def _tenants(self, key_of: Callable[[str], str]) -> AsyncIterator[tuple[bytes, str]]:
+        """Every key of a kind that each tenant has one of, and the tenant."""
+        pattern = key_of("*").replace("[", "\\[")
+        async for key in self._client.scan_iter(match=pattern, count=1_000):
+            yield key, _between(_text(key), *key_of("\0").split("\0"))
 
     async def ping(self) -> None:
         """Returns if Valkey answers."""
@@ -79,6 +120,14 @@ def _rows(answer: dict[bytes, bytes]) -> dict[str, Aggregate]:
             # A value that nobody can read is as good as none; the sink writes the next one over it.
             continue
     return rows
+
+
+def _episode(value: bytes) -> list[Episode]:
+    try:
+        return [codec.decode(Episode, value)]
+    except BadRecord:
+        # As above: its next event is written over it.
+        return []
 
 
 def _text(value: bytes | str) -> str:

@@ -6,7 +6,6 @@ and equal progress; the part of one device between subscriptions that overlap; a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import orjson
@@ -14,6 +13,7 @@ import orjson
 from api.state.cursor import Positions
 from api.state.live import LiveLog
 from api.state.rows import Cells, Change, Subscription
+from headwater.clock import now_ms
 
 _NAMES = Cells._fields
 _KEYS = [orjson.dumps(name) + b":[" for name in _NAMES]
@@ -89,7 +89,7 @@ class Frames:
         head = {
             "type": kind,
             "cursor": self._live.cursor,
-            "sent": time.time_ns() // 1_000_000,
+            "sent": now_ms(),
             "log_time": self._live.log_time,
             **more,
         }

@@ -21,8 +21,11 @@ from api.state.access import bearer
 from api.state.rows import Subscription
 from api.state.state import State
 from api.ws import messages
+from api.ws.alerts import KIND as ALERTS_FRAME
+from api.ws.alerts import AlertFrames
 from api.ws.frames import Frames
 from api.ws.messages import Ping, Subscribe
+from headwater.clock import now_ms
 from headwater.model.errors import BadRequest
 
 log = structlog.get_logger(__name__)
@@ -43,14 +46,16 @@ _GONE = (WebSocketDisconnect, RuntimeError)
 
 @dataclass
 class Client:
-    """One connection: what it wants, and how far it has been told."""
+    """One connection: what it wants, and how far it has been told (`alerts_seq` None: nothing of alerts yet)."""
 
     socket: WebSocket
     state: State
     frames: Frames
+    alert_frames: AlertFrames
     wanted: Subscribe | None = None
     subscription: Subscription | None = None
     seq: int = 0
+    alerts_seq: int | None = None
     status_serial: int = -1
     told_at: float = 0.0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,7 +68,7 @@ class Client:
                 return
             said = messages.read(message.get("text") or message.get("bytes") or "")
             if isinstance(said, Ping):
-                now = time.time_ns() // 1_000_000
+                now = now_ms()
                 await self.send("pong", orjson.dumps({"type": "pong", "t": said.t, "now": now}).decode())
             else:
                 # Read whole now, so that what is wrong with it is refused here.
@@ -72,12 +77,14 @@ class Client:
                 self.asked.set()
 
     async def tell(self) -> None:
-        """Sends rows and status, tick by tick, for as long as the connection stands."""
+        """Sends rows, alerts and status, tick by tick, for as long as the connection stands."""
         await self.asked.wait()
         while True:
             turn = self.state.feed.turn()
             if self.state.feed.ready:
                 await self._rows()
+            if self.state.alerts.ready:
+                await self._alerts()
             await self._status()
             await turn.wait()
 
@@ -91,6 +98,7 @@ class Client:
         if self.wanted is not None:
             wanted, self.wanted = self.wanted, None
             self.subscription = wanted.subscription
+            self.alerts_seq = None
             seq = self.state.live.seq
             positions = wanted.positions
             frame = None if positions is None else self.frames.resume(self.subscription, positions)
@@ -111,6 +119,16 @@ class Client:
         else:
             await self.send("rows", frame)
 
+    async def _alerts(self) -> None:
+        if self.subscription is None:
+            return
+        tenant, told = self.subscription.tenant, self.alerts_seq
+        frame = self.alert_frames.whole(tenant) if told is None else self.alert_frames.since(tenant, told)
+        # Before the await, as above.
+        self.alerts_seq = self.state.alerts.board.seq
+        if frame:
+            await self.send(ALERTS_FRAME, frame)
+
     async def _status(self) -> None:
         board = self.state.status
         if self.status_serial != board.serial:
@@ -123,6 +141,7 @@ async def live(socket: WebSocket) -> None:
     """See the module; the messages are described in /docs and docs/."""
     state = cast(State, socket.app.state.headwater)
     frames = cast(Frames, socket.app.state.frames)
+    alert_frames = cast(AlertFrames, socket.app.state.alert_frames)
     await socket.accept()
     if not (
         state.access.opens(bearer(socket.headers.get("authorization")))
@@ -132,7 +151,7 @@ async def live(socket: WebSocket) -> None:
         return
     state.status.clients += 1
     try:
-        await _serve(Client(socket, state, frames))
+        await _serve(Client(socket, state, frames, alert_frames))
     finally:
         state.status.clients -= 1
 

@@ -30,6 +30,7 @@ from prometheus_client import start_http_server
 
 from connectors.doors import meters
 from connectors.doors.core import Door, Outcome, described
+from headwater.clock import now_ms
 from headwater.garbage import collect_rarely
 from headwater.logs import configure
 from headwater.model.codec import VERSION
@@ -147,7 +148,7 @@ class Bridge:
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if self._draining or not (message.qos or self._has_room()):
             return
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         if message.topic == EVENTS_TOPIC:
             future = self._door.accept_event(bytes(message.payload), now)
         else:
@@ -207,9 +208,7 @@ class Bridge:
 def _errors(outcome: Outcome) -> bytes:
     """What a device reads on its `errors` topic: what was refused and why."""
     refused = [{"reason": r.reason, "detail": described(r), "count": r.count} for r in outcome.refusals]
-    return orjson.dumps(
-        {"v": VERSION, "sent": time.time_ns() // 1_000_000, "taken": outcome.readings, "refused": refused}
-    )
+    return orjson.dumps({"v": VERSION, "sent": now_ms(), "taken": outcome.readings, "refused": refused})
 
 
 def wait_for_kafka(settings: DoorSettings, stopping: threading.Event) -> None:

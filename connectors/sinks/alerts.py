@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ import structlog
 
 from connectors.sinks.records import RecordSink
 from connectors.sinks.statements import load_sql
+from headwater.clock import now_ms
 from headwater.model.alert import AlertEvent
 from headwater.model.settings import SinkSettings
 from headwater.model.topics import ALERTS
@@ -50,4 +50,4 @@ class AlertSink(RecordSink):
             self._log.info("alerts.trimmed", episodes=row[0])
 
     def _oldest(self) -> int:
-        return time.time_ns() // 1_000_000 - self._keep_ms
+        return now_ms() - self._keep_ms

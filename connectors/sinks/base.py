@@ -114,6 +114,8 @@ class Sink(ABC):
     """Names the sink in logs, dead letters, `sink_offset` and as the Kafka group."""
     keeps_positions: bool = True
     """False: the store keeps no positions, and they are committed to the Kafka group `name` after each flush."""
+    refill_ms: int | None = 15 * 60_000
+    """How much of the newest log fills a store that came up empty (`holds_data`); None: all that the topic keeps."""
     every_ms: int = 0
     """A row that keeps changing is written at most once in this time."""
     most_pending: int = 50_000

@@ -5,7 +5,6 @@ It runs beside the sink of aggregates, in the same process: events are few.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ import structlog
 from connectors.sinks.connections import ends_and_begins
 from connectors.sinks.records import RecordSink
 from connectors.sinks.statements import load_sql
+from headwater.clock import now_ms
 from headwater.model.codec import VERSION
 from headwater.model.event import BROKER_RESTARTED, BROKER_TENANT, DeviceEvent, Kind
 from headwater.model.settings import SinkSettings
@@ -61,14 +61,14 @@ class EventSink(RecordSink):
 
     def forget(self, connection: psycopg.Connection[Any]) -> None:
         """What is too old or too much, and connections that ended an hour ago."""
-        gone = connection.execute(self._sql["trim"], [_now_ms() - self._keep_ms, self._keep_each]).rowcount
-        connection.execute(self._sql["trim_connections"], [_now_ms() - _HOUR_MS])
+        gone = connection.execute(self._sql["trim"], [now_ms() - self._keep_ms, self._keep_each]).rowcount
+        connection.execute(self._sql["trim_connections"], [now_ms() - _HOUR_MS])
         if gone:
             self._log.info("events.trimmed", events=gone)
 
     def _insert(self, cursor: psycopg.Cursor[Any], events: list[DeviceEvent]) -> None:
         if events:
-            cursor.execute(self._sql["insert"], [_json(events), _now_ms() - self._keep_ms])
+            cursor.execute(self._sql["insert"], [_json(events), now_ms() - self._keep_ms])
 
 
 def _json(events: list[DeviceEvent]) -> str:
@@ -96,7 +96,3 @@ def _ended(row: tuple[Any, ...]) -> DeviceEvent:
 def _first_seen(row: tuple[Any, ...]) -> DeviceEvent:
     tenant, device, at = row
     return DeviceEvent(v=VERSION, tenant=tenant, device=device, kind=Kind.FIRST_SEEN.value, at=at)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

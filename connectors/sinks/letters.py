@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import time
 
 import structlog
 from confluent_kafka import KafkaException, Producer
 
 from connectors.sinks.base import Item, Sink
+from headwater.clock import now_ms
 from headwater.model import codec
 from headwater.model.pack import DeadLetter
 from headwater.model.topics import DEAD_LETTER
@@ -55,7 +55,7 @@ class Letters:
             tenant=tenant,
             device=device,
             door=self._sink.name,
-            received=time.time_ns() // 1_000_000,
+            received=now_ms(),
             payload=base64.b64encode(payload).decode(),
         )
         key = codec.device_key(tenant, device) if tenant else b""

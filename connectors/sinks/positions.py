@@ -10,10 +10,10 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicCollection, T
 from confluent_kafka.admin import AdminClient
 
 from connectors.sinks.base import Sink
+from headwater.clock import now_ms
 from headwater.model.topics import Topic
 
 _ASK_S = 10.0
-_REFILL_MS = 15 * 60_000
 _COMMIT_S = 2.0
 
 
@@ -37,7 +37,9 @@ class Positions:
         partitions = self._partitions()
         stored = self._sink.positions()
         if not self._sink.holds_data():
-            stored = self._recent(partitions)
+            stored = self._refill(partitions)
+            # Else one that dies before it is full would go on where the lost store was.
+            self._commit(stored)
         elif not self._sink.keeps_positions:
             asked = [self._at(partition) for partition in partitions]
             stored = {at.partition: at.offset for at in self._consumer.committed(asked, _ASK_S) if at.offset >= 0}
@@ -72,10 +74,13 @@ class Positions:
             raise KafkaException(f"expected the topic {self._topic}, which is not there: create the topics first")
         return sorted(topic.partitions)
 
-    def _recent(self, partitions: list[int]) -> dict[int, int]:
-        """What the log holds of the last 15 minutes: every device that is alive, without days of replay."""
-        self._log.warning("sink.empty-store", detail="it holds no data: reading the last 15 minutes again")
-        since = time.time_ns() // 1_000_000 - _REFILL_MS
+    def _refill(self, partitions: list[int]) -> dict[int, int]:
+        """Where to begin for an empty store: the sink knows how much of the log it takes to fill it."""
+        if (width := self._sink.refill_ms) is None:
+            self._log.warning("sink.empty-store", detail="it holds no data: reading all of the log again")
+            return {partition: self._ends(partition)[0] for partition in partitions}
+        self._log.warning("sink.empty-store", detail=f"it holds no data: reading the last {width} ms again")
+        since = now_ms() - width
         found = self._consumer.offsets_for_times([self._at(partition, since) for partition in partitions], _ASK_S)
         return {at.partition: at.offset if at.offset >= 0 else self._ends(at.partition)[1] for at in found}
 

@@ -11,6 +11,7 @@ import time
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from headwater.clock import now_ms
 from headwater.model.stores import RAW_EDGE, READINGS
 from headwater.raw.client import edge
 
@@ -29,7 +30,7 @@ class Retention:
     def keep(self, client: Client) -> None:
         """Once an hour, and at the first call: moves the edge and drops what lies before it."""
         if time.monotonic() - self._kept_at >= _EVERY_S:
-            self.move(client, time.time_ns() // 1_000_000)
+            self.move(client, now_ms())
             self._kept_at = time.monotonic()
 
     def move(self, client: Client, now_ms: int) -> list[int]:

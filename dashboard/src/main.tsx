@@ -11,6 +11,7 @@ import "./views/styles/shell.css";
 import "./views/styles/fleet.css";
 import "./views/styles/device.css";
 import "./views/styles/events.css";
+import "./views/styles/alerts.css";
 
 takeKeyFromAddress();
 takeTenantFromAddress();

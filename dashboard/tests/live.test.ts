@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { AlertsFrame } from "../src/wire/alert-types";
 import { type LinkState, LiveLink, SILENCE_MS } from "../src/wire/live";
 import type { RowsFrame } from "../src/wire/types";
 
@@ -54,6 +55,7 @@ const rows = (type: "rows" | "snapshot", cursor: string): RowsFrame => ({
 let sockets: Socket[];
 let states: LinkState[];
 let frames: RowsFrame[];
+let told: AlertsFrame[];
 let gaps: number;
 let link: LiveLink;
 let failing: boolean;
@@ -66,6 +68,7 @@ beforeEach(() => {
   sockets = [];
   states = [];
   frames = [];
+  told = [];
   gaps = 0;
   failing = false;
   link = new LiveLink(
@@ -84,6 +87,7 @@ beforeEach(() => {
         frames.push(frame);
       },
       onStatus: () => {},
+      onAlerts: (frame) => told.push(frame),
       onPong: () => {},
       onState: (s) => states.push(s),
       onGap: () => {
@@ -212,6 +216,14 @@ describe("LiveLink", () => {
     vi.advanceTimersByTime(2_000);
     newest().opens();
     expect(newest().subscriptions[0]?.cursor).toBeNull();
+  });
+
+  it("hands on what is said of alerts", () => {
+    newest().opens();
+    const counts = { critical: 0, major: 0, minor: 0, warning: 0, indeterminate: 0 };
+    const frame = { type: "alerts", sent: 5, whole: true, counts, alerts: [] };
+    newest().says(frame);
+    expect(told).toEqual([frame]);
   });
 
   it("tries at once when asked to", () => {

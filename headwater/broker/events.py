@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import Counter
 
 from headwater import registry
+from headwater.clock import now_ms
 from headwater.model.codec import VERSION, encode
 from headwater.model.errors import HeadwaterError
 from headwater.model.event import BROKER_TENANT, DeviceEvent, Kind
@@ -65,7 +66,7 @@ class Events:
                 tenant=BROKER_TENANT,
                 device="broker",
                 kind=Kind.BROKER_STARTED.value,
-                at=time.time_ns() // 1_000_000,
+                at=now_ms(),
                 connection=self.number(),
             )
         )

@@ -6,7 +6,6 @@ What belongs to a connection is kept with it, in HiveMQ's own store of connectio
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import jpype
 import structlog
 
 from headwater.broker.events import Events
+from headwater.clock import now_ms
 from headwater.model.codec import VERSION
 from headwater.model.event import DeviceEvent, Ended, Kind, reason_of
 
@@ -44,7 +44,7 @@ def event_of(kind: Kind, whose: str, given: Any, reason: str = "", number: int =
         tenant=tenant,
         device=device,
         kind=kind.value,
-        at=time.time_ns() // 1_000_000,
+        at=now_ms(),
         reason=reason,
         connection=number,
         client=str(given.getClientInformation().getClientId())[:_MOST_TEXT],

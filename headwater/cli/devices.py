@@ -15,6 +15,7 @@ from headwater.cli.show import console
 from headwater.cli.snippets import mosquitto_line, python_snippet
 from headwater.model.errors import BadRequest
 from headwater.model.settings import Settings
+from headwater.model.version import ANY_OLD
 from headwater.registry import files, search, store
 from headwater.registry.entries import DEVICES, changes
 from headwater.registry.files import Format
@@ -151,7 +152,7 @@ def set_(
     """Change what is given; the rest stays. Readings have it from the log time of the change on."""
     with database() as connection:
         fields = _fields(kind, site, model, tag, attribute)
-        made = store.save(connection, DEVICES, tenant, device, fields, version or store.ANY_OLD, merge=True)
+        made = store.save(connection, DEVICES, tenant, device, fields, version or ANY_OLD, merge=True)
     tell(made, as_json)
 
 
@@ -160,5 +161,5 @@ def move(tenant: str, device: str, site: str, version: Version = None, as_json: 
     """Move a device to another site: readings count there from the log time of the change on."""
     with database() as connection:
         fields = changes(DEVICES, {"site": site})
-        made = store.save(connection, DEVICES, tenant, device, fields, version or store.ANY_OLD, merge=True)
+        made = store.save(connection, DEVICES, tenant, device, fields, version or ANY_OLD, merge=True)
     tell(made, as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from headwater.cli.show import console, told
 from headwater.cli.when import moment, shown
+from headwater.clock import now_ms
 from headwater.model.pack import PULSE_TENANT
 from headwater.model.settings import Settings
 from headwater.model.topics import RAW
@@ -35,7 +35,7 @@ def save(
     with told(), Reader(settings.kafka) as reader:
         from_ms, to_ms = (moment(one) if one else None for one in (from_, to))
         span = reader.span(RAW.name, from_ms, to_ms)
-        head = logfile.head_of(span, time.time_ns() // 1_000_000, from_ms, to_ms, tenant)
+        head = logfile.head_of(span, now_ms(), from_ms, to_ms, tenant)
         entries: Iterator[Entry] = reader.read(span)
         if tenant:
             entries = logfile.of_tenant(entries, tenant, PULSE_TENANT)

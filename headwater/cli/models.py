@@ -11,6 +11,7 @@ import yaml
 
 from headwater.cli.registered import Json, database, given, tell, tell_all
 from headwater.model.errors import BadFields, BadRequest, Fault
+from headwater.model.version import NEW
 from headwater.registry import search, store
 from headwater.registry.entries import MODELS, changes
 from headwater.registry.fields import take
@@ -31,7 +32,7 @@ def add(
         units = dict(one.partition("=")[::2] for one in metric or [])
         metrics = {name: {"unit": unit} for name, unit in units.items()}
         fields = changes(MODELS, given(title=title, metrics=metrics))
-        made = store.save(connection, MODELS, tenant, model, fields, store.NEW)
+        made = store.save(connection, MODELS, tenant, model, fields, NEW)
     tell(made, as_json)
 
 

@@ -1,25 +1,29 @@
-"""The devices that the stack itself brings: this machine, and the simulated fleet, with their sites and models."""
+"""What the stack itself brings: this machine with some rules, the simulated fleet, and their sites and models."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from headwater import registry
+from headwater import registry, rule_store
 from headwater.cli import own_entries
+from headwater.cli import rules as rules_file
 from headwater.model.settings import AgentSettings, FleetSettings
 from headwater.registry import search, store
 from headwater.registry.entries import DEVICES, MODELS, SITES, Kind
 from headwater.stack.state import State
 from headwater.workers.fleet_model import device_name, device_token, kind_of
 
+RULES = Path(__file__).with_name("own_rules.yml")
+
 
 def register_own(state: State) -> str:
-    """Registers both with the tokens that the stack made, and says what it did; safe to repeat.
+    """Registers all of it, devices with the tokens that the stack made, and says what it did; safe to repeat.
 
-    What an operator has changed stays: sites and models that exist are left alone, and a device gets a site, a model
-    and tags only if it has neither site nor model.
+    What an operator has changed stays: sites and models that exist and rules that ever existed are left alone, and a
+    device gets a site, a model and tags only if it has neither site nor model.
     """
     file = state.folder / "run.env"
     agent, fleet = AgentSettings(_env_file=file), FleetSettings(_env_file=file)
@@ -40,7 +44,13 @@ def register_own(state: State) -> str:
             (registry.NewDevice(fleet.fleet_tenant, name, device_token(secret, name), kind) for name, kind in named),
         )
         _describe(connection, fleet.fleet_tenant, {device_name(number): _simulated(number) for number in numbers})
+        _judge(connection, agent.agent_tenant)
     return f"{agent.agent_device} and {fleet.fleet_devices} simulated devices"
+
+
+def _judge(connection: psycopg.Connection[Any], tenant: str) -> None:
+    drafts = rules_file.read(RULES).rules
+    rule_store.apply(connection, tenant, [one for one in drafts if not rule_store.exists(connection, tenant, one.rule)])
 
 
 def _simulated(number: int) -> dict[str, Any]:

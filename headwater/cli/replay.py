@@ -23,9 +23,9 @@ from headwater.model.errors import BadRequest, StackError
 from headwater.model.settings import JobSettings, project_folder
 from headwater.model.topics import RAW
 from headwater.stack import flink, jvm, places, probes, submit
-from headwater.stack.catalog import JOB
 from headwater.stack.cluster import Cluster
 from headwater.stack.state import State
+from headwater.truth.messages import JOB
 from headwater.truth.replay import Replay, Report, Wanted
 from headwater.truth.span import Reader, Span
 

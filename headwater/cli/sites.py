@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli.registered import Json, Version, database, given, tell, tell_all
+from headwater.model.version import ANY_OLD, NEW
 from headwater.registry import search, store
 from headwater.registry.entries import SITES, changes
 
@@ -24,7 +25,7 @@ def add(
     """Make a site."""
     with database() as connection:
         fields = changes(SITES, given(title=title, zone=zone, place=place))
-        made = store.save(connection, SITES, tenant, site, fields, store.NEW)
+        made = store.save(connection, SITES, tenant, site, fields, NEW)
     tell(made, as_json)
 
 
@@ -57,5 +58,5 @@ def set_(
     """Change what is given; the rest stays. A change of the time zone is one of every device of the site."""
     with database() as connection:
         fields = changes(SITES, given(title=title, zone=zone, place=place))
-        made = store.save(connection, SITES, tenant, site, fields, version or store.ANY_OLD, merge=True)
+        made = store.save(connection, SITES, tenant, site, fields, version or ANY_OLD, merge=True)
     tell(made, as_json)

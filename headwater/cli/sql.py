@@ -1,4 +1,4 @@
-"""Commands for analysts: a console of Flink SQL, and metrics as files."""
+"""Commands for analysts: a console of Flink SQL, and metrics and patterns as files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from headwater.cli import sql_metrics
+from headwater.cli import sql_queries
 from headwater.cli.show import console as terminal
 from headwater.cli.show import errors, told
 from headwater.cli.sql_console import HELP, Console, Reading, talk
@@ -24,11 +24,11 @@ from headwater.stack import gateway, submit
 from headwater.stack.files import write_private
 from headwater.stack.state import State
 
-app = typer.Typer(help="Analysts' SQL: a console, and metrics as files.", invoke_without_command=True)
-app.command(name="test")(sql_metrics.try_)
-app.command()(sql_metrics.deploy)
-app.command()(sql_metrics.undeploy)
-app.command(name="list")(sql_metrics.list_)
+app = typer.Typer(help="Analysts' SQL: a console, and metrics and patterns as files.", invoke_without_command=True)
+app.command(name="test")(sql_queries.try_)
+app.command()(sql_queries.deploy)
+app.command()(sql_queries.undeploy)
+app.command(name="list")(sql_queries.list_)
 
 HISTORY = "sql_history"
 HISTORY_LINES = 2_000

@@ -58,8 +58,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for scripts, wi
     with told():
         state = State.load()
         if as_json:
-            known = [{"name": one.name, "state": one.state, "why": one.why} for one in deployed.all_of(state)]
-            typer.echo(json.dumps({**statuses.whole(state), "metrics": known}, indent=2))
+            known: dict[str, list[dict[str, str]]] = {"metrics": [], "patterns": []}
+            for one in deployed.all_of(state):
+                known[f"{one.kind}s"].append({"name": one.name, "state": one.state, "why": one.why})
+            typer.echo(json.dumps({**statuses.whole(state), **known}, indent=2))
             return
         services = statuses.services(state)
         console.print(_service_table(services))
@@ -71,9 +73,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for scripts, wi
         disk = checks.disk_check()
         if not disk.good:
             console.print(f"[yellow]disk[/yellow]: {escape(disk.said)}")
-        for metric in deployed.all_of(state):
-            if metric.state == "failed":
-                console.print(f"[red]metric {metric.name}[/red] has stopped: {escape(metric.why)}")
+        for query in deployed.all_of(state):
+            if query.state == "failed":
+                console.print(f"[red]{query.kind} {query.name}[/red] has stopped: {escape(query.why)}")
         for service in services:
             if service.why:
                 console.print(f"[yellow]{service.name}[/yellow]: {escape(service.why)}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 
+from headwater import clock
 from headwater.model.errors import BadRequest
 
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -16,7 +16,7 @@ def moment(text: str, now_ms: int | None = None) -> int:
 
     Raises `BadRequest` for anything else.
     """
-    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    now = clock.now_ms() if now_ms is None else now_ms
     if text == "now":
         return now
     if ago := re.fullmatch(r"-(\d+)([smhd])", text):

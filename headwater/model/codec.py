@@ -13,6 +13,7 @@ import msgspec
 
 from headwater.model.alert import AlertEvent
 from headwater.model.device import DeviceRecord
+from headwater.model.episode import Episode
 from headwater.model.errors import BadRecord
 from headwater.model.event import DeviceEvent
 from headwater.model.pack import Aggregate, Correction, DeadLetter, Pack
@@ -20,16 +21,18 @@ from headwater.model.rule import Rule
 
 VERSION = 1
 
-_Record = TypeVar("_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent)
+_Record = TypeVar(
+    "_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent, Episode
+)
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind)
-    for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent)
+    for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent, Episode)
 }
 
 
 def encode(
-    record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord | DeviceEvent | Rule | AlertEvent,
+    record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord | DeviceEvent | Rule | AlertEvent | Episode,
 ) -> bytes:
     """The record as JSON in UTF-8, as it stands on its topic."""
     return _encoder.encode(record)

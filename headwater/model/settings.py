@@ -80,6 +80,20 @@ class LogSettings(Settings):
     keep_raw_log_hours: int = Field(168, ge=1, description="most hours of `raw-sensor-data`")
     keep_processed_log_mb: int = Field(800, ge=32, description="most MB of `processed-data`")
     keep_processed_log_hours: int = Field(48, ge=1, description="most hours of `processed-data`")
+    keep_registry_log_mb: int = Field(
+        200,
+        ge=32,
+        description="most MB of `device-registry`; beats alone take 8 an hour, and it must be kept for as long as "
+        "`raw-sensor-data` is, or a replay of what is older finds no sites and models",
+    )
+    keep_registry_log_hours: int = Field(168, ge=1, description="most hours of `device-registry`")
+    keep_rules_log_mb: int = Field(
+        200,
+        ge=32,
+        description="most MB of `alert-rules`; beats alone take 8 an hour, and it must be kept for as long as "
+        "`raw-sensor-data` is, or a replay of what is older finds no rules",
+    )
+    keep_rules_log_hours: int = Field(168, ge=1, description="most hours of `alert-rules`")
     keep_other_log_mb: int = Field(64, ge=32, description="most MB of each of the other topics")
     keep_other_log_hours: int = Field(720, ge=1, description="most hours of each of the other topics")
 

@@ -55,8 +55,9 @@ DEVICE_EVENTS = "device_event"
 """PostgreSQL: what has happened to devices, one row an event."""
 DEVICE_PRESENCE = "device_presence"
 """PostgreSQL, a view: whether each device is connected, since when, and if not, why."""
-DEPLOYED_METRICS = "deployed_metric"
-"""PostgreSQL: the metrics that analysts have deployed, and how they are. Their rows have no readings of their own."""
+DEPLOYED_QUERIES = "deployed_query"
+"""PostgreSQL: the metrics and patterns that analysts have deployed, and how they are. Rows of such metrics have no
+readings of their own."""
 
 READINGS = "reading"
 """ClickHouse: one row a reading, folded by identity; the first in the log stays."""
@@ -85,6 +86,19 @@ def devices_key(tenant: str) -> str:
     """Valkey set of the devices of a tenant that have a latest value."""
     return f"devices:{{{tenant}}}"
 
+
+def active_alerts_key(tenant: str) -> str:
+    """Valkey hash: alert id -> the active Episode as JSON."""
+    return f"active-alerts:{{{tenant}}}"
+
+
+def cleared_alerts_key(tenant: str) -> str:
+    """Valkey sorted set: ids of alerts that were cleared, by when that was written (epoch ms). They stay cleared."""
+    return f"cleared-alerts:{{{tenant}}}"
+
+
+ALERTS_FILLED_KEY = "active-alerts-filled"
+"""Valkey: there once the store holds what the log says; gone if it came back empty."""
 
 LOG_TIME_KEY = "log-time"
 """Valkey hash: raw partition -> largest log time (epoch ms) that came through the aggregation job."""

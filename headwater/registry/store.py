@@ -13,14 +13,10 @@ from psycopg.types.json import Jsonb
 
 from headwater.model.device import Attributes, MetricOfModel
 from headwater.model.errors import BadFields, Conflict, Fault, NotFound
+from headwater.model.version import ANY_OLD, NEW, check_version
 from headwater.registry.entries import DEVICES, MODELS, SITES, Device, Entry, Kind
 from headwater.registry.names import check_name
 from headwater.registry.simple import add_tenant
-
-NEW = 0
-"""As the version that is expected: there is none yet."""
-ANY_OLD = -1
-"""As the version that is expected: there is one, whichever."""
 
 _CHANGED = sql.SQL("(extract(epoch from changed) * 1000)::bigint")
 _NEAR = 500
@@ -87,10 +83,10 @@ def save(
 ) -> Entry:
     """Writes an entry whose fields (`entries.changes`) are checked; returns it as it is then.
 
-    `expect` is the version that it must have now, `NEW` or `ANY_OLD`; None takes whatever there is. With `merge`,
-    fields that are not given stay, and attributes are put together name by name (None takes one away); else they get
-    their defaults. Raises `Conflict` if the version is another one, `NotFound` if there is none and `expect` wants one,
-    `BadFields` if a site or model does not exist. The caller commits.
+    `expect` is the version that it must have now (`headwater.model.version`). With `merge`, fields that are not given
+    stay, and attributes are put together name by name (None takes one away); else they get their defaults. Raises
+    `Conflict` if the version is another one, `NotFound` if there is none and `expect` wants one, `BadFields` if a site
+    or model does not exist. The caller commits.
     """
     check_name(tenant, "tenant")
     check_name(name, kind.table)
@@ -144,13 +140,8 @@ def _locked(conn: Connection[Any], kind: Kind[Entry], tenant: str, name: str, ex
     before = find(conn, kind, tenant, name)
     if before is None and expect is not None and expect != NEW:
         raise NotFound(missing(conn, kind, tenant, name))
-    if before is not None and expect == NEW:
-        raise Conflict(f"expected no {kind.table} {name!r} yet, and there is one, version {before.version}")
-    if before is not None and expect is not None and expect > 0 and expect != before.version:
-        raise Conflict(
-            f"expected version {before.version} of {kind.table} {name!r}, which it has now, got {expect}; somebody has "
-            "changed it since: read it again, and send your change with that version"
-        )
+    if before is not None:
+        check_version(f"{kind.table} {name!r}", before.version, expect)
     return before
 
 

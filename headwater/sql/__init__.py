@@ -1,1 +1,1 @@
-"""Analysts' SQL: sessions of the SQL Gateway, the console, and metrics as files that are tested and deployed."""
+"""Analysts' SQL: sessions of the SQL Gateway, the console, metrics and patterns as files that are deployed."""

@@ -1,6 +1,6 @@
-"""Keeps the job of each deployed metric running: from its newest checkpoint, and without the PyFlink client.
+"""Keeps the jobs of deployed metrics and patterns running: from the newest checkpoint, and without the PyFlink client.
 
-A metric whose query fails at run time is stopped, alone, and says why; one whose cluster or Kafka was away is submitted
+One whose query fails at run time is stopped, alone, and says why; one whose cluster or Kafka was away is submitted
 again.
 """
 
@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from string import Template
 
+from headwater.clock import now_ms
 from headwater.model.errors import BadRequest, StackError
-from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings
-from headwater.sql import deployed, tables, trial
+from headwater.sql import closing, deployed, tables
 from headwater.sql.deployed import Deployed
-from headwater.sql.metric import Metric
+from headwater.sql.query import Query
 from headwater.sql.session import Session, innermost
 from headwater.stack import flink, gateway, life, snapshots, submit
 from headwater.stack.cluster import Cluster, Job
@@ -24,7 +23,6 @@ from headwater.stack.program import why_not_ready
 from headwater.stack.state import State
 
 PARALLELISM = 1
-MINI_BATCH_MS = 1_000
 GONE_S = 30.0
 
 _NOT_ITS_FAULT = re.compile(
@@ -47,22 +45,18 @@ def its_fault(trace: str) -> str:
     return "" if _NOT_ITS_FAULT.search(said) else innermost(trace) or "no reason is known"
 
 
-def now_ms() -> int:
-    """Wall clock, epoch ms."""
-    return time.time_ns() // 1_000_000
-
-
 def options(state: State, settings: JobSettings, one: Deployed, wheel: str, savepoint: str = "") -> dict[str, str]:
-    """Flink's options of the session that submits the job of a metric."""
+    """Flink's options of the session that submits the job of a query."""
+    query = one.as_query()
     return {
         **tables.properties(settings, wheel, PARALLELISM),
         **flink.job_options(state),
         **_FEW_RESTARTS,
-        "table.exec.mini-batch.allow-latency": f"{MINI_BATCH_MS} ms",
-        "table.exec.state.ttl": f"{settings.state_ttl_ms + one.window_ms} ms",
+        "table.exec.state.ttl": f"{settings.state_ttl_ms + query.looks_back_ms} ms",
         # Sinks choose by version: a state that puts changes of one row in order would only delay them.
         "table.exec.sink.upsert-materialize": "NONE",
         "table.exec.sink.require-on-conflict": "false",
+        **query.options,
         "pipeline.name": one.job,
         **({"execution.state-recovery.path": savepoint} if savepoint else {}),
     }
@@ -70,28 +64,17 @@ def options(state: State, settings: JobSettings, one: Deployed, wheel: str, save
 
 def job_statements(settings: JobSettings, one: Deployed) -> list[str]:
     """All that a session must run before the insert, and the insert."""
-    metric = one.metric()
-    start = tables.scan(one.from_ms or None)
-    given = {"metric": one.name, "revision": one.revision, "first_pane": one.first_pane}
+    query = one.as_query()
     return [
-        *trial.function_statements(metric),
-        tables.statement("analysis/panes_log", settings, start, f"headwater-{one.job}"),
-        tables.statement("sources/processed_data", settings, start),
-        *trial.view_statements(metric),
-        Template(tables.text("analysis/metric_sink")).substitute(given),
+        *query.function_statements(),
+        *query.source_statements(one.run, settings),
+        *query.view_statements(),
+        query.insert_statement(one.run),
     ]
 
 
-def starting_at(one: Deployed, settings: JobSettings, now: int) -> None:
-    """Sets from where a job with empty state reads: all that its first rows, of the panes open now, look back on."""
-    first = now - settings.horizon_ms
-    one.first_pane = first - first % PANE_MS
-    # A row of a pane is written for the last time within the horizon after its end.
-    one.from_ms = one.first_pane - one.window_ms - settings.ahead_ms
-
-
-class MetricKeeper:
-    """Keeps the jobs of all deployed metrics of a stack running. Not for two threads at once."""
+class QueryKeeper:
+    """Keeps the jobs of all deployed metrics and patterns of a stack running. Not for two threads at once."""
 
     def __init__(self, state: State, settings: JobSettings) -> None:
         self.state, self.settings = state, settings
@@ -100,7 +83,7 @@ class MetricKeeper:
         self._restored: dict[str, tuple[str, str]] = {}
 
     def look(self) -> list[str]:
-        """One look at each metric; says what it did. Raises `OSError` if the cluster does not answer."""
+        """One look at each query; says what it did. Raises `OSError` if the cluster does not answer."""
         said = []
         for one in deployed.all_of(self.state):
             try:
@@ -110,6 +93,10 @@ class MetricKeeper:
                         said.append(f"{one.name}: {did}")
             except (StackError, BadRequest) as error:
                 said.append(f"{one.name}: {error}")
+        try:
+            said += closing.clear(self.settings, deployed.all_of(self.state))
+        except StackError as error:
+            said.append(f"open alerts of patterns: {error}")
         return said
 
     def look_at(self, one: Deployed) -> str:
@@ -119,7 +106,7 @@ class MetricKeeper:
         if not one.wanted:
             for job in live:
                 self.cluster.cancel(job.id)
-            return f"{len(live)} jobs of an undeployed metric cancelled" if live else ""
+            return f"{len(live)} jobs of an undeployed {one.kind} cancelled" if live else ""
         if live:
             return self._seen_running(one, live)
         if one.state == "failed":
@@ -159,12 +146,12 @@ class MetricKeeper:
         return its_fault(trace)
 
     def submit(self, one: Deployed) -> str:
-        """Submits the job of a metric, from its newest snapshot if there is one. Raises `StackError`, `BadRequest`."""
+        """Submits the job of a query, from its newest snapshot if there is one. Raises `StackError`, `BadRequest`."""
         ensure_gateway(self.state)
         found = [each for each in snapshots.of_jobs(self.state, one.runs) if str(each.path) not in one.bad]
         savepoint = found[0].uri if found else ""
         if not savepoint:
-            starting_at(one, self.settings, now_ms())
+            one.from_ms, one.first_pane = one.as_query().starts(one.run, self.settings, now_ms())
         given = options(self.state, self.settings, one, str(submit.wheel(self.state)), savepoint)
         with Session(gateway.url(self.state), given) as session:
             *before, insert = job_statements(self.settings, one)
@@ -178,21 +165,24 @@ class MetricKeeper:
         deployed.save(self.state, one, self._postgres)
         return f"submitted as {job_id}, {f'from {found[0].path.name}' if found else 'with empty state'}"
 
-    def deploy(self, metric: Metric, check: Callable[[], None]) -> str:
-        """Deploys a metric that was tested; one whose query has changed takes the place of the one that runs.
+    def deploy(self, query: Query, check: Callable[[], None]) -> str:
+        """Deploys a query that was tested; one that has changed takes the place of the one that runs.
 
         `check` raises if there is no room for a job more. Raises `BadRequest` with Flink's reason; what ran before then
         goes on.
         """
-        if devices := deployed.measured(self._postgres, metric.name):
+        if query.kind == "metric" and (devices := deployed.measured(self._postgres, query.name)):
             raise BadRequest(f"name: expected one that no device sends, {', '.join(devices)} does: choose another")
-        with deployed.locked(self.state, metric.name):
-            before = deployed.read(self.state, metric.name)
-            one = deployed.of(metric)
+        with deployed.locked(self.state, query.name):
+            before = deployed.read(self.state, query.name)
+            if before is not None and before.kind != query.kind:
+                raise BadRequest(f"name: expected one that no {before.kind} has, {query.name} is one: choose another")
+            one = deployed.of(query)
             same = before is not None and before.digest == one.digest
             if before is not None:
                 one.revision = before.revision + (0 if same else 1)
                 one.runs = before.runs if same else []
+            if before is not None and same and before.wanted:
                 one.from_ms, one.first_pane = before.from_ms, before.first_pane
             live = self.cluster.live(one.job)
             if live and same and before is not None and before.state != "failed":
@@ -218,20 +208,21 @@ class MetricKeeper:
                     session.run(each)
                 session.run(f"explain {insert[insert.index('insert into') :]}")
             except BadRequest as error:
-                raise BadRequest(trial.explained(one.metric(), str(error))) from error
+                raise BadRequest(one.as_query().explained(str(error))) from error
 
     def undeploy(self, name: str) -> str:
-        """Ends a metric's job and leaves its rows. Raises `BadRequest` if it is not deployed."""
+        """Ends a query's job and leaves its rows. Raises `BadRequest` if it is not deployed."""
         with deployed.locked(self.state, name):
             one = deployed.read(self.state, name)
             if one is None or not one.wanted:
-                raise BadRequest(f"expected a deployed metric, got {name}: `headwater sql list` shows them")
+                raise BadRequest(f"expected a deployed metric or pattern, got {name}: `headwater sql list` shows them")
             live = self.cluster.live(one.job)
             for job in live:
                 self.cluster.cancel(job.id)
             self._wait_gone(one.job)
             snapshots.forget(self.state, one.runs)
             one.wanted, one.state, one.why, one.runs = False, "undeployed", "", []
+            one.from_ms = now_ms()
             deployed.save(self.state, one, self._postgres)
         return f"{len(live)} job cancelled; its rows stay"
 

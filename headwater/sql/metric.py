@@ -7,25 +7,20 @@ many readings stand behind the value, `generation` and `as_of` are the greatest 
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import Any, ClassVar
 
-import yaml
-
-from headwater.model.errors import BadRequest, NotFound
 from headwater.model.pack import PANE_MS
-from headwater.model.settings import project_folder
-from headwater.sql.split import statements
+from headwater.model.settings import JobSettings
+from headwater.sql import tables
+from headwater.sql.fields import Fields
+from headwater.sql.query import TENANT, TYPES, Key, Query, Run, literal, only
+from headwater.sql.session import Row
 
-FOLDER = "sql/metrics"
-COLUMNS = ("tenant", "device", "pane", "value", "n", "generation", "as_of", "received")
-"""What a metric's query gives."""
-
-PANE_COLUMNS = {
+PANE_COLUMNS: dict[str, type] = {
     "tenant": str,
     "device": str,
     "metric": str,
@@ -45,142 +40,143 @@ PANE_COLUMNS = {
 }
 """What a row that is given to a test may say; all but device, metric and pane have a default."""
 
+COLUMNS: dict[str, type] = {
+    "tenant": str,
+    "device": str,
+    "pane": int,
+    "value": float,
+    "n": int,
+    "generation": int,
+    "as_of": int,
+    "received": int,
+}
+"""What a metric's query gives."""
+
+MINI_BATCH_MS = 1_000
 MOST_WINDOW_MS = 24 * 3_600_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{2,63}")
-_TENANT = "test"
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One metric, checked. `window_ms` is how far back a row looks beyond its own pane."""
+@dataclass(frozen=True, kw_only=True)
+class Metric(Query):
+    """One metric. `window_ms` is how far back a row looks beyond its own pane."""
 
-    name: str
-    query: str
-    description: str
-    owner: str
+    kind: ClassVar[str] = "metric"
+    folder: ClassVar[str] = "sql/metrics"
+    reads: ClassVar[str] = "panes"
+    gives: ClassVar[tuple[str, ...]] = tuple(COLUMNS)
+    rows: ClassVar[str] = "metric_rows"
+    tells: ClassVar[str] = "value"
+
     unit: str
-    grain: str
-    inputs: tuple[str, ...]
     window_ms: int = 0
-    given: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    expected: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+
+    @classmethod
+    def own(cls, fields: Fields) -> dict[str, Any]:
+        """Unit, window, and rows of panes."""
+        return {
+            "unit": fields.text("unit"),
+            "window_ms": fields.number("window_ms", 0, MOST_WINDOW_MS, default=0),
+            "given": fields.rows("given", {"device", "metric", "pane"}, PANE_COLUMNS, _pane),
+            "expected": fields.rows("expected", {"device", "pane", "value"}, COLUMNS, _pane),
+        }
+
+    def flaws(self) -> list[str]:
+        """Its name, and what it is made of."""
+        wrong = []
+        if not _NAME.fullmatch(self.name):
+            wrong.append(f"name: expected 3 to 64 of a-z, 0-9 and _, a letter first, got {self.name!r}")
+        if self.name in self.inputs:
+            wrong.append(f"inputs: expected other metrics, got {self.name} itself, which would be made of itself")
+        return wrong
+
+    @property
+    def made_of(self) -> list[Any]:
+        """The query, its inputs and its window."""
+        return [self.query, sorted(self.inputs), self.window_ms]
+
+    @property
+    def looks_back_ms(self) -> int:
+        """Its window."""
+        return self.window_ms
+
+    @property
+    def options(self) -> dict[str, str]:
+        """A pane is published once a second at most."""
+        return {"table.exec.mini-batch.allow-latency": f"{MINI_BATCH_MS} ms"}
+
+    def starts(self, run: Run, settings: JobSettings, now_ms: int) -> tuple[int, int]:  # noqa: ARG002  # as all kinds
+        """From all on that the first rows, of the panes open now, look back on."""
+        first = now_ms - settings.horizon_ms
+        first_pane = first - first % PANE_MS
+        # A row of a pane is written for the last time within the horizon after its end.
+        return first_pane - self.window_ms - settings.ahead_ms, first_pane
+
+    def source_statements(self, run: Run, settings: JobSettings) -> list[str]:
+        """Rows of `processed-data`, which it reads and writes."""
+        start = tables.scan(run.from_ms or None)
+        return [
+            tables.statement("analysis/panes_log", settings, start, f"headwater-{run.job}"),
+            tables.statement("sources/processed_data", settings, start),
+        ]
+
+    def given_statements(self) -> list[str]:
+        """`panes_log` as a view of the rows that are given."""
+        rows = [given_row(row) for row in self.given]
+        # Literals alone make one source, which keeps their order; with casts among them they would be a union of
+        # sources.
+        lines = [f"({', '.join(literal(row[name], kind) for name, kind in PANE_COLUMNS.items())})" for row in rows]
+        casts = [f"cast(`{name}` as {TYPES[kind]}) as `{name}`" for name, kind in PANE_COLUMNS.items()]
+        rows_text, named = ",\n".join(lines), ", ".join(f"`{name}`" for name in PANE_COLUMNS)
+        return [
+            f"create temporary view panes_log as\nselect {', '.join(casts)}\n"
+            f"from (values\n{rows_text}\n) as given ({named})"
+        ]
+
+    def view_statements(self) -> list[str]:
+        """Panes of its inputs alone, then its query."""
+        return [
+            Template(tables.text("analysis/panes")).substitute(only=only(self.inputs)),
+            Template(tables.text("analysis/metric_rows")).substitute(query=self.query),
+        ]
+
+    def insert_statement(self, run: Run) -> str:
+        """Onto `processed-data`."""
+        given = {"metric": self.name, "revision": run.revision, "first_pane": run.first_pane}
+        return Template(tables.text("analysis/metric_sink")).substitute(given)
+
+    def held(self, rows: Iterable[Row], columns: list[str]) -> dict[Key, dict[str, Any]]:
+        """One row counts unless its version is lower, and none is taken back."""
+        kept: dict[Key, dict[str, Any]] = {}
+        for row in rows:
+            if row.kind not in ("INSERT", "UPDATE_AFTER"):
+                continue
+            one = dict(zip(columns, row.values, strict=True))
+            if one["value"] is None or not one["n"]:
+                continue
+            before = kept.get(self.key(one))
+            if before is None or _version(one) >= _version(before):
+                kept[self.key(one)] = one
+        return kept
+
+    def key(self, row: Mapping[str, Any]) -> Key:
+        """Tenant, device and pane."""
+        return (str(row.get("tenant", TENANT)), str(row["device"]), int(row["pane"]))
+
+    def named(self, key: Key) -> str:
+        """Device and pane."""
+        return f"{key[1]} at pane {key[2]}"
 
 
-def names() -> list[str]:
-    """The metrics that there are files of."""
-    return sorted(path.stem for path in (project_folder() / FOLDER).glob("*.sql"))
+def _pane(row: dict[str, Any]) -> str | None:
+    pane = row["pane"]
+    if isinstance(pane, int) and pane % PANE_MS == 0:
+        return None
+    return f"expected a pane that is a multiple of {PANE_MS}, got {pane!r}"
 
 
-def load(name: str, folder: Path | None = None) -> Metric:
-    """The metric of that name. Raises `NotFound` without its files, `BadRequest` with a line for each wrong field."""
-    folder = folder or project_folder() / FOLDER
-    query_file, promise_file = folder / f"{name}.sql", folder / f"{name}.yml"
-    for path in (query_file, promise_file):
-        if not path.is_file():
-            known = ", ".join(sorted(one.stem for one in folder.glob("*.sql"))) or "none yet"
-            raise NotFound(f"expected {path.name} in {FOLDER}/, where the metrics are: {known}")
-    try:
-        promise = yaml.safe_load(promise_file.read_text())
-    except yaml.YAMLError as error:
-        raise BadRequest(f"{name}.yml: expected YAML, {' '.join(str(error).split())}") from error
-    return checked(name, query_file.read_text(), promise)
-
-
-def checked(name: str, query: str, promise: Any) -> Metric:
-    """The metric of these texts. Raises `BadRequest` with a line for each wrong field."""
-    wrong: list[str] = []
-    if not _NAME.fullmatch(name):
-        wrong.append(f"name: expected 3 to 64 of a-z, 0-9 and _, a letter first, got {name!r}")
-    whole, rest = statements(query)
-    queries = [*whole, *([rest] if rest else [])]
-    if len(queries) != 1 or not re.match(r"(select|with)\b", queries[0], re.I):
-        wrong.append(f"{name}.sql: expected one select over panes, got {len(queries)} statements")
-    if not isinstance(promise, dict):
-        raise BadRequest("\n".join([*wrong, f"{name}.yml: expected fields such as description, got {promise!r}"]))
-    fields = _Fields(promise, wrong)
-    made = Metric(
-        name=name,
-        query=queries[0] if queries else "",
-        description=fields.text("description"),
-        owner=fields.text("owner"),
-        unit=fields.text("unit"),
-        grain=fields.text("grain"),
-        inputs=tuple(fields.texts("inputs")),
-        window_ms=fields.number("window_ms", 0, MOST_WINDOW_MS),
-        given=tuple(fields.rows("given", {"device", "metric", "pane"}, PANE_COLUMNS)),
-        expected=tuple(fields.rows("expected", {"device", "pane", "value"}, dict.fromkeys(COLUMNS))),
-    )
-    fields.no_others()
-    if name in made.inputs:
-        wrong.append(f"inputs: expected other metrics, got {name} itself, which would be made of itself")
-    strangers = sorted({str(row["metric"]) for row in made.given if "metric" in row} - {*made.inputs})
-    if strangers:
-        wrong.append(f"given: expected rows of {', '.join(made.inputs)}, got {', '.join(strangers)}: name it in inputs")
-    if wrong:
-        raise BadRequest("\n".join(wrong))
-    return made
-
-
-class _Fields:
-    """Takes fields out of a YAML mapping and notes what is wrong with each."""
-
-    def __init__(self, promise: dict[Any, Any], wrong: list[str]) -> None:
-        self._left, self._wrong = dict(promise), wrong
-
-    def text(self, name: str) -> str:
-        return str(self._take(name, "a text", lambda value: isinstance(value, str) and bool(value.strip()), ""))
-
-    def texts(self, name: str) -> list[str]:
-        def fits(value: Any) -> bool:
-            return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
-
-        return list(self._take(name, "a list of names of metrics", fits, []))
-
-    def number(self, name: str, least: int, most: int) -> int:
-        self._left.setdefault(name, least)
-
-        def fits(value: Any) -> bool:
-            return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-        return int(self._take(name, f"a whole number from {least} to {most}", fits, least))
-
-    def rows(self, name: str, needed: set[str], known: dict[str, Any]) -> list[dict[str, Any]]:
-        def fits(value: Any) -> bool:
-            return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
-
-        rows: list[dict[str, Any]] = self._take(name, "a list of rows", fits, [])
-        for number, row in enumerate(rows, 1):
-            if lacking := sorted(needed - row.keys()):
-                self._wrong.append(f"{name}, row {number}: expected {', '.join(lacking)}, it has none")
-            if strange := sorted(map(str, row.keys() - known.keys())):
-                self._wrong.append(f"{name}, row {number}: expected columns of {', '.join(known)}, got {strange[0]}")
-            pane = row.get("pane", 0)
-            if not isinstance(pane, int) or pane % PANE_MS:
-                self._wrong.append(
-                    f"{name}, row {number}: expected a pane that is a multiple of {PANE_MS}, got {pane!r}"
-                )
-            for column, value in row.items():
-                if column not in ("tenant", "device", "metric") and not _is_number(value):
-                    self._wrong.append(f"{name}, row {number}: expected a number in {column}, got {value!r}")
-        return rows
-
-    def no_others(self) -> None:
-        for name in self._left:
-            self._wrong.append(f"{name}: not a field of a metric; is it spelled as the others are?")
-
-    def _take(self, name: str, wanted: str, fits: Callable[[Any], bool], default: Any) -> Any:
-        if name not in self._left:
-            self._wrong.append(f"{name}: expected {wanted}, there is none")
-            return default
-        value = self._left.pop(name)
-        if not fits(value):
-            self._wrong.append(f"{name}: expected {wanted}, got {value!r}")
-            return default
-        return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _version(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return (row["generation"], row["n"], row["as_of"])
 
 
 def given_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +185,7 @@ def given_row(row: dict[str, Any]) -> dict[str, Any]:
     total = float(row.get("sum", 0))
     mean = total / count if count else 0.0
     defaults = {
-        "tenant": _TENANT,
+        "tenant": TENANT,
         "generation": 1,
         "count": count,
         "sum": total,
@@ -204,8 +200,3 @@ def given_row(row: dict[str, Any]) -> dict[str, Any]:
         "dup": 0,
     }
     return {**defaults, **row}
-
-
-def expected_key(row: dict[str, Any]) -> tuple[str, str, int]:
-    """(tenant, device, pane) of a row that a test expects."""
-    return (str(row.get("tenant", _TENANT)), str(row["device"]), int(row["pane"]))

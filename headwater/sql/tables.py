@@ -5,6 +5,7 @@ The statements are those of the jobs, completed in the same way, but for the pla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from string import Template
@@ -26,6 +27,8 @@ VIEWS = (
     *(f"views/{name}" for name in ("masked_stamps", "masked_values", "pieces")),
     "analysis/panes",
     "analysis/readings",
+    "analysis/slices",
+    "analysis/readings_in_order",
 )
 """In an order in which each is made of what stands before it."""
 
@@ -40,13 +43,23 @@ def scan(start: int | None, latest: bool = False, until_now: bool = False) -> st
     return Log(from_ms=start, bounded=until_now).scan()
 
 
-def statement(name: str, settings: JobSettings, start_options: str, group: str = "headwater-sql") -> str:
+def statement(
+    name: str, settings: JobSettings, start_options: str, group: str = "headwater-sql", only: str = ""
+) -> str:
     """The text of `sql/<name>.sql` with reading starting where `start_options` say.
 
-    `group` is the Kafka group under which a job commits how far it has come.
+    `group` is the Kafka group under which a job commits how far it has come, `only` a further condition.
     """
-    given = {**values(settings, Log()), "group": group, "scan": start_options, "only": ""}
-    return Template(text(name)).substitute(given)
+    given = {**values(settings, Log()), "group": group, "scan": start_options, "only": only}
+    return Template(text(name)).substitute(given, flaw=Template(flaw()).substitute(given))
+
+
+def flaw() -> str:
+    """What is wrong with a record (null: nothing), as `views/packs` says it."""
+    found = re.search(r"case\n.*?\n    end(?= as flaw)", text("views/packs"), re.S)
+    if found is None:
+        raise LookupError("expected `case … end as flaw` in sql/views/packs.sql, got none")
+    return found[0]
 
 
 def text(name: str) -> str:

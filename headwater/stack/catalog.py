@@ -74,8 +74,8 @@ def workers(state: State) -> list[Program]:
         "broker", "headwater.broker", "MQTT", ("jars", "tables"), probes.tcp(at, state.ports["mqtt"]), "mqtt"
     )
 
-    def alive(name: str) -> Probe:
-        return probes.heartbeat(state.folder / heartbeat.FOLDER / name)
+    def alive(*names: str) -> Probe:
+        return probes.all_of(*(probes.heartbeat(state.folder / heartbeat.FOLDER / name) for name in names))
 
     return [
         *([] if "mqtt" in state.external else [broker]),
@@ -98,16 +98,16 @@ def workers(state: State) -> list[Program]:
         worker(
             "sink-postgres",
             "connectors.sinks.postgres",
-            "aggregates and events of devices into PostgreSQL",
+            "aggregates, events of devices and alerts into PostgreSQL",
             ("topics", "tables"),
-            probes.both(alive("sink-postgres"), alive("sink-events")),
+            alive("sink-postgres", "sink-events", "sink-alerts"),
         ),
         worker(
             "sink-valkey",
             "connectors.sinks.valkey",
-            "latest values into Valkey",
+            "latest values and active alerts into Valkey",
             ("topics", "valkey"),
-            alive("sink-valkey"),
+            alive("sink-valkey", "sink-active-alerts"),
         ),
         worker(
             "sink-clickhouse",

@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from headwater.clock import now_ms
 from headwater.model.errors import NotFound, StackError
 from headwater.model.settings import JobSettings
 from headwater.stack import plans, snapshots, submit
@@ -31,11 +32,6 @@ class Start:
     why: str
     options: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
-
-
-def now_ms() -> int:
-    """Wall clock, epoch ms."""
-    return time.time_ns() // 1_000_000
 
 
 class Keeper(ABC):
@@ -86,10 +82,15 @@ class Keeper(ABC):
     def check_upgrade(self, known: Record, live: Job) -> None:  # noqa: B027  # most can always go on
         """Raises `StackError` if the job that runs cannot go on with the code of now."""
 
+    def prepare(self, known: Record, code: str) -> None:  # noqa: B027  # most need nothing
+        """What must be done before a job is submitted with `code` (a digest)."""
+
     def _submit(self, known: Record) -> str:
         plan = plans.plan_digest(self.name, self.settings)
         start = self.choose(known, snapshots.of_jobs(self.state, known.runs), plan)
         options = ("--parallelism", str(self.settings.parallelism), *start.options)
+        code = submit.wheel(self.state).parent.name
+        self.prepare(known, code)
         try:
             job_id = submit.submit(self.state, self.name, *options)
         except StackError as error:
@@ -97,6 +98,7 @@ class Keeper(ABC):
             save(self.state, known)
             raise
         known.runs[job_id], known.trouble = plan, ""
+        known.code, known.submitted_ms = code, now_ms()
         self._restored = (job_id, start.snapshot) if start.snapshot else None
         return f"submitted as {job_id}, {start.why}"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from headwater.clock import now_ms
 from headwater.model.errors import HeadwaterError, NotFound, StackError
 from headwater.model.settings import AgentSettings
 from headwater.stack import catalog, jobs, orphans, plan, postgres, probes, record
@@ -28,7 +29,7 @@ def up(report: Report, register: catalog.Register) -> tuple[State, list[Failed]]
 
     Returns the failed steps: what does not depend on them runs. Raises `StackError` if nothing can be started at all.
     """
-    begun_ms = time.time_ns() // 1_000_000
+    begun_ms = now_ms()
     state = State.open()
     supervisor = Supervisor(state)
     if not supervisor.alive():

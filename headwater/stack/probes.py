@@ -36,12 +36,12 @@ def heartbeat(file: Path, within_s: float = 20.0) -> Probe:
     return probe
 
 
-def both(first: Probe, second: Probe) -> Probe:
-    """One process with two works answers for each."""
+def all_of(*probes: Probe) -> Probe:
+    """One process with several works answers for each."""
 
     def probe() -> None:
-        first()
-        second()
+        for each in probes:
+            each()
 
     return probe
 

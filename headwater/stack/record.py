@@ -41,7 +41,8 @@ class Record:
     `runs` maps each job id under which it ran, newest last, to the digest of its plan (empty: submitted by somebody
     else). `bad` are snapshots that could not be restored. `generations` are (pane, generation), ascending: rows of
     panes from `pane` (epoch ms) on have that one; none before the first changed query. `raise_next`: the next start
-    counts as a changed query. `trouble` is why the last submission was not taken; empty if it was.
+    counts as a changed query. `trouble` is why the last submission was not taken; empty if it was. `code` is the digest
+    of the code that was last submitted, at `submitted_ms` (epoch ms).
     """
 
     name: str
@@ -52,6 +53,8 @@ class Record:
     raise_next: bool = False
     rebuild: Rebuild | None = None
     trouble: str = ""
+    code: str = ""
+    submitted_ms: int = 0
 
     @property
     def generation(self) -> int:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from headwater.clock import now_ms
 from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
 from headwater.stack import plans
 from headwater.stack.cluster import Job
-from headwater.stack.jobs import SNAPSHOT_TIMEOUT_MS, Keeper, Start, now_ms
+from headwater.stack.jobs import SNAPSHOT_TIMEOUT_MS, Keeper, Start
 from headwater.stack.record import DISCARDED, Record, save
 from headwater.stack.rewind import RawLog, has_caught_up, plan_rewind
 from headwater.stack.snapshots import Snapshot

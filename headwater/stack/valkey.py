@@ -1,4 +1,4 @@
-"""Valkey: latest values, with a password and an append-only file."""
+"""Valkey: latest values and active alerts, with a password and an append-only file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def program(state: State) -> Program:
         probe=probes.valkey(state.url("valkey")),
         port="valkey",
         version=_version(),
-        says="latest values",
+        says="latest values, active alerts",
         settle_s=1,
     )
 

@@ -2,15 +2,13 @@
 
 A round: numbered readings flow, one process (sometimes two at once) gets SIGKILL, or SIGSTOP for a while, and must be
 healthy again. Then the load pauses, all is acknowledged, the rows that the round touched must be those of the plain
-reference, and the audit of the log against the stores must balance. Between the kills a device uploads what it had
-measured hours ago, and messages are sent again.
+reference, the audit of the log against the stores must balance, and the alerts must be those of the evaluator over the
+log. Between the kills a device uploads what it had measured hours ago, messages are sent again, rules are edited.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,25 +16,23 @@ from typing import Any
 
 import psycopg
 
-from headwater.model.errors import NotFound, StackError
+from headwater.clock import now_ms
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings, Settings
 from headwater.raw import client as raw
-from headwater.stack import catalog
-from headwater.stack.program import why_not_ready
+from headwater.stack import record
 from headwater.stack.state import State
-from headwater.stack.supervise import Supervisor
-from headwater.truth import stored
+from headwater.truth import judged, stored
+from headwater.truth.alerts import AlertTruth
 from headwater.truth.audit import Audit, Wanted
+from headwater.truth.enriched import EnrichedTruth
 from headwater.truth.load import LoadDevice, NumberedLoad, Shape, register
 from headwater.truth.reference import Expected, Key, Series
 from headwater.truth.span import Reader
 from headwater.truth.stores import RawRows, Rows
+from headwater.truth.victims import Victims
 
-BYSTANDERS = ("agent", "fleet")
-"""Programs that carry no reading of the load."""
 HOUR_MS = 3_600_000
-HEALTHY_S = 240.0
 EQUAL_S = 180.0
 
 
@@ -64,7 +60,10 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What a trial found. All of `unacknowledged` to `wrong_latest`, and `gaps`, must be 0."""
+    """What a trial found. `unacknowledged` to `wrong_latest`, `gaps` and all that is missing, extra or wrong must be 0.
+
+    `enriched` are packs of the enrichment job, 0 if it is not wanted on this stack.
+    """
 
     rounds: int = 0
     kills: dict[str, int] = field(default_factory=dict)
@@ -81,6 +80,12 @@ class Outcome:
     audits: int = 0
     audited_readings: int = 0
     gaps: int = 0
+    alert_events: int = 0
+    alert_events_missing: int = 0
+    alert_events_extra: int = 0
+    enriched: int = 0
+    enriched_missing: int = 0
+    enriched_wrong: int = 0
     slowest_equal_s: float = 0.0
     examples: list[str] = field(default_factory=list)
 
@@ -88,6 +93,7 @@ class Outcome:
     def good(self) -> bool:
         """True if nothing was lost, doubled or changed."""
         wrong = self.missing + self.extra + self.different + self.wrong_latest + self.gaps
+        wrong += self.alert_events_missing + self.alert_events_extra + self.enriched_missing + self.enriched_wrong
         return not (self.unacknowledged or wrong)
 
     def note(self, difference: stored.Difference) -> None:
@@ -129,56 +135,6 @@ class Ledger:
         return {key: series.expected() for key, series in self._series.items()}
 
 
-class Victims:
-    """The programs of a running stack, and what can be done to them."""
-
-    def __init__(self, state: State, wanted: tuple[str, ...]) -> None:
-        self._state = state
-        programs = {one.name: one for one in catalog.programs(state)}
-        self.names = wanted or tuple(name for name in programs if name not in BYSTANDERS)
-        if unknown := [name for name in self.names if name not in programs]:
-            raise NotFound(f"expected a program of the stack ({', '.join(programs)}), got {', '.join(unknown)}")
-        self._programs = programs
-
-    def pid(self, name: str) -> int | None:
-        """The pid of a program if it runs and its probe is content, else None."""
-        running = Supervisor(self._state).programs().get(name)
-        ready = running and running.state == "RUNNING" and not why_not_ready(self._programs[name].probe)
-        return running.pid if running and ready else None
-
-    def wait(self, name: str, not_pid: int | None = None) -> int:
-        """Waits until it is healthy, under another pid than `not_pid`. Raises `StackError`."""
-        until = time.monotonic() + HEALTHY_S
-        while time.monotonic() < until:
-            found = self.pid(name)
-            if found is not None and found != not_pid:
-                return found
-            time.sleep(0.2)
-        raise StackError(f"{name} is not healthy after {HEALTHY_S:.0f} s", "see `headwater status`.")
-
-    def kill(self, *names: str) -> float:
-        """SIGKILL to all at once; returns the seconds until all are healthy under new pids."""
-        before = {name: self.wait(name) for name in names}
-        for pid in before.values():
-            os.kill(pid, signal.SIGKILL)
-        begun = time.monotonic()
-        for name, pid in before.items():
-            self.wait(name, not_pid=pid)
-        return time.monotonic() - begun
-
-    def freeze(self, name: str, seconds: float) -> float:
-        """SIGSTOP, and SIGCONT after `seconds`; returns the seconds until it is healthy again, restarted or not."""
-        pid = self.wait(name)
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            time.sleep(seconds)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        begun = time.monotonic()
-        self.wait(name)
-        return time.monotonic() - begun
-
-
 class Trial:
     """One run against the stack of `state`."""
 
@@ -195,12 +151,18 @@ class Trial:
         self._load = NumberedLoad(settings.mqtt, tenant, tokens, shape)
         self._ledger = Ledger(self._load)
         self._balance = "no audit"
-        self._old_ms = time.time_ns() // 1_000_000 - 20 * HOUR_MS
+        settings_of_jobs = JobSettings()
+        self._reader = Reader(settings_of_jobs.kafka)
+        now = now_ms()
+        self._alerts = AlertTruth(self._reader, settings_of_jobs, tenant, now)
+        enriched = record.peek(state, "enrichment").wanted
+        self._enriched = EnrichedTruth(self._reader, tenant, now) if enriched else None
+        self._old_ms = now_ms() - 20 * HOUR_MS
 
     def run(self, control: bool = False) -> Outcome:
         """All rounds, then every row once more. With `control` a stored row is taken away first: it must be found."""
         self._load.start()
-        begun_ms = time.time_ns() // 1_000_000
+        begun_ms = now_ms()
         until = time.monotonic() + self.plan.minutes * 60
         try:
             for number, names in enumerate(self._choices()):
@@ -222,6 +184,9 @@ class Trial:
             self.outcome.note(self._equal(expected, seconds=0.0 if control else EQUAL_S))
             self.outcome.wrong_latest = stored.wrong_latest(self._valkey, self.tenant, expected)
             self._audit(begun_ms)
+            self._judge()
+        judged.end(self._url, self.tenant)
+        self._reader.close()
         return self.outcome
 
     def _choices(self) -> Iterator[tuple[str, ...]]:
@@ -235,7 +200,10 @@ class Trial:
                 yield (self._random.choice(names),)
 
     def _round(self, number: int, names: tuple[str, ...]) -> None:
-        begun_ms = time.time_ns() // 1_000_000
+        begun_ms = now_ms()
+        names_of_devices = [device.name for device in self._load.devices]
+        number_now = max(device.number for device in self._load.devices)
+        judged.edit(self._url, self.tenant, names_of_devices, number_now, self._random)
         self._load.speed = self.plan.flood if "broker" in names else 1.0
         time.sleep(self._random.uniform(0.5, 3.0))
         frozen = not self.plan.in_turn and len(names) == 1 and self._random.random() < self.plan.freezes
@@ -251,6 +219,7 @@ class Trial:
             self.outcome.note(self._equal(self._ledger.take()))
         equal_s = time.monotonic() - begun
         if self.outcome.good:
+            self._judge()
             self._audit(begun_ms)
         self.outcome.slowest_equal_s = max(self.outcome.slowest_equal_s, round(equal_s, 1))
         self._load.resume()
@@ -288,6 +257,23 @@ class Trial:
         self.outcome.gaps += len(report.gaps)
         self.outcome.examples += [str(gap) for gap in report.gaps[:3]]
         self._balance = report.said
+
+    def _judge(self) -> None:
+        """The evaluator over the log so far against the events that are stored; and enriched packs against the log."""
+        self._alerts.look()
+        missing, extra = self._alerts.difference(self._url, EQUAL_S)
+        self.outcome.alert_events = len(self._alerts.events)
+        self.outcome.alert_events_missing += len(missing)
+        self.outcome.alert_events_extra += len(extra)
+        self.outcome.examples += [f"alert missing: {one}" for one in sorted(missing)[:3]]
+        self.outcome.examples += [f"alert too many: {one}" for one in sorted(extra)[:3]]
+        if self._enriched is not None:
+            self._enriched.look()
+            lost, wrong = self._enriched.difference(EQUAL_S)
+            self.outcome.enriched = len(self._enriched.wanted)
+            self.outcome.enriched_missing += len(lost)
+            self.outcome.enriched_wrong += len(wrong)
+            self.outcome.examples += [f"pack not enriched, or wrongly: {one}" for one in (*lost[:3], *wrong[:3])]
 
     def _equal(self, expected: dict[Key, Expected], seconds: float = EQUAL_S) -> stored.Difference:
         panes = {key[3] for key in expected}

@@ -22,6 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from headwater import registry
+from headwater.clock import now_ms
 
 SESSION_S = 3_600
 
@@ -82,6 +83,11 @@ class LoadDevice:
         client.connect_async(host, port, clean_start=False, properties=properties)
         client.loop_start()
         self.client = client
+
+    @property
+    def number(self) -> int:
+        """The number of the next reading."""
+        return self._number
 
     def _on_publish(self, _client: mqtt.Client, _data: Any, mid: int, reason: Any, _properties: Any) -> None:
         # paho calls this under its own lock: no lock and no publish here, or two threads wait for each other.
@@ -176,7 +182,7 @@ class NumberedLoad:
                     self._idle.clear()
                     due = time.monotonic()
                 device.settle()
-                device.send(time.time_ns() // 1_000_000)
+                device.send(now_ms())
                 due += gap / self.speed
                 if (wait := due - time.monotonic()) > 0:
                     time.sleep(wait)

@@ -155,6 +155,21 @@ class Reader:
             consumer.unassign()
 
 
+class Tail:
+    """What has come to topics since they were last asked for, from the log time `from_ms` (epoch ms; None: all)."""
+
+    def __init__(self, reader: Reader, from_ms: int | None = None) -> None:
+        self._reader, self._from_ms = reader, from_ms
+        self._ends: dict[str, Mapping[int, int]] = {}
+
+    def new(self, topic: str) -> Span:
+        """The records of a topic between the last call and now."""
+        whole = self._reader.span(topic, self._from_ms)
+        span = Span(topic, whole.log_id, self._ends.get(topic, whole.first), whole.end)
+        self._ends[topic] = whole.end
+        return span
+
+
 def entry_of(message: Any) -> Entry:
     """The record that a Kafka message is."""
     headers = tuple(message.headers() or ())

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS
-from headwater.model.stores import DEPLOYED_METRICS, LEVEL, LOG_TIMES, RAW_LOGS, READINGS, SINK_OFFSETS
+from headwater.model.stores import DEPLOYED_QUERIES, LEVEL, LOG_TIMES, RAW_LOGS, READINGS, SINK_OFFSETS
 from headwater.raw.client import edge, places_known, positions
 from headwater.raw.panes import counts
 from headwater.truth.balance import Key, Name, Pane, RawKey
@@ -67,7 +67,7 @@ class Rows:
     def _counts(self, condition: str, given: tuple[Any, ...], fleets: bool = False) -> dict[Key, int]:
         query: Any = (
             f"select tenant, device, metric, (extract(epoch from pane) * 1000)::bigint, count from {self._table}"  # noqa: S608
-            f" where {condition} and metric not in (select name from {DEPLOYED_METRICS})"
+            f" where {condition} and metric not in (select name from {DEPLOYED_QUERIES} where kind = 'metric')"
             f" and left(device, 1) {'=' if fleets else '<>'} '_'"
         )
         return {row[:4]: row[4] for row in self._connection.execute(query, given)}

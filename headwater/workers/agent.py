@@ -18,6 +18,7 @@ import paho.mqtt.client as paho
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
+from headwater.clock import now_ms
 from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.settings import AgentSettings
@@ -93,7 +94,7 @@ class Agent:
         due = time.monotonic() + every_s
         while not stopping.wait(max(0.0, due - time.monotonic())):
             due = max(due + every_s, time.monotonic())
-            row = {"ts": time.time_ns() // 1_000_000, "values": sensors.measure()}
+            row = {"ts": now_ms(), "values": sensors.measure()}
             with self._lock:
                 self._outbox.put(row)
             self._send()

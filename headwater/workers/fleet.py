@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
+from headwater.clock import now_ms
 from headwater.logs import configure
 from headwater.model.settings import FleetSettings
 from headwater.workers.fleet_link import Address, Link, Tally
@@ -46,7 +46,7 @@ class Member:
         self._loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:
-        ts = time.time_ns() // 1_000_000
+        ts = now_ms()
         if not self._ts or ts > self._ts[-1]:
             self._ts.append(ts)
             self._rows.append(self._device.measure(ts))

@@ -13,7 +13,7 @@ import structlog
 from headwater.logs import configure
 from headwater.model.errors import HeadwaterError
 from headwater.model.settings import JobSettings
-from headwater.sql.keeping import MetricKeeper
+from headwater.sql.keeping import QueryKeeper
 from headwater.stack import kept, record
 from headwater.stack.jobs import Keeper
 from headwater.stack.state import State
@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 def keep(state: State, settings: JobSettings, stopping: threading.Event) -> None:
     """Looks after all jobs until `stopping` is set. Nothing that Flink or a job does ends this loop."""
     keepers: dict[str, Keeper] = {}
-    metrics = MetricKeeper(state, settings)
+    queries = QueryKeeper(state, settings)
     while not stopping.is_set():
         pause = EVERY_S
         for name in record.names(state):
@@ -41,10 +41,12 @@ def keep(state: State, settings: JobSettings, stopping: threading.Event) -> None
                 _log.error("job was not taken, trying again", job=name, error=str(error))
                 pause = REFUSED_S
         try:
-            for did in metrics.look():
-                _log.info("metric", did=did)
+            for did in queries.look():
+                _log.info("query", did=did)
         except OSError as error:
-            _log.warning("Flink does not answer, metrics wait", flink=metrics.cluster.url, error=str(error))
+            _log.warning(
+                "Flink does not answer, metrics and patterns wait", flink=queries.cluster.url, error=str(error)
+            )
         stopping.wait(pause)
 
 

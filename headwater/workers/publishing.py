@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import threading
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connectors.doors.core import producer_config
+from headwater.clock import now_ms
 from headwater.model import codec
 from headwater.model.pack import Aggregate, Correction, DeadLetter
 from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED
@@ -73,7 +73,7 @@ class Publisher:
         self._producer.produce(topic, value, key, timestamp=stamp_ms)
 
     def _letter(self, value: bytes, reason: str, detail: str, tenant: str, device: str) -> None:
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         letter = DeadLetter(
             v=codec.VERSION,
             reason=reason,

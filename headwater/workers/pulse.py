@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
+from headwater.clock import now_ms
 from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.codec import VERSION, device_key, encode
@@ -71,7 +72,7 @@ class Pulse:
             if time.monotonic() - looked > _LOOK_S or len(self._partitions) < len(BEATS):
                 self._look()
                 looked = time.monotonic()
-            self._beat(time.time_ns() // 1_000_000)
+            self._beat(now_ms())
             due = max(due + self._every_s, time.monotonic())
         self._producer.flush(2)
 

@@ -33,6 +33,7 @@ def test_every_acknowledged_reading_is_counted_once_whichever_process_is_killed(
     code, found = trial(stack, "--seed", "11", "--rounds", "1", "--in-turn", "--old-every", "0", *targets)
     assert found["readings"] > 1_000
     assert found["kills"] == dict.fromkeys(TARGETS, 1)
+    assert found["alert_events"] > 50
     assert code == 0, found
 
 

@@ -91,6 +91,23 @@ def test_a_device_shows_its_newest_values(api, stores, tenant):
     assert listed == device
 
 
+def test_a_device_is_told_with_its_site_model_and_tags(api, stores, log, tenant):
+    stores.register(tenant, "a", "b")
+    for statement in (
+        "insert into site (tenant, site, version, changed) values (%s, 'north', 1, now())",
+        "insert into model (tenant, model, version, changed) values (%s, 'boiler-2', 1, now())",
+        "update device set site='north', model='boiler-2', tags = '{cellar,roof}' where tenant = %s and device='a'",
+    ):
+        stores.execute(statement, tenant)
+    log.rows(row(tenant, "c"))
+    eventually(lambda: len(api.json("/v1/devices", tenant=tenant)["devices"]) == 3)
+    listed = api.json("/v1/devices", tenant=tenant)["devices"]
+    facts = {one["device"]: (one["site"], one["model"], one["tags"]) for one in listed}
+    assert facts == {"a": ("north", "boiler-2", ["cellar", "roof"]), "b": (None, None, []), "c": (None, None, [])}
+    alone = api.json("/v1/devices/a", tenant=tenant)
+    assert (alone["site"], alone["model"], alone["tags"]) == facts["a"]
+
+
 def test_an_unknown_device_is_a_404_with_near_names(api, stores, tenant):
     stores.register(tenant, "sim-0001", "sim-0002", "pump")
     for path in ("/v1/devices/sim-001", "/v1/devices/sim-001/latest", "/v1/devices/sim-001/series?metric=m"):
@@ -213,16 +230,16 @@ def test_status_tells_what_the_newest_audit_of_the_log_has_found(api, stores):
     eventually(lambda: api.json("/v1/status")["balance"] == {**balance, "duplicates": 4, "gaps": 0})
 
 
-def test_status_tells_of_deployed_metrics_and_why_one_has_stopped(api, stores):
+def test_status_tells_of_deployed_queries_and_why_one_has_stopped(api, stores):
     stores.execute(
-        "insert into deployed_metric (name, unit, owner, description, grain, state, why, changed) values "
-        "('power', 'watt', 'o', 'd', 'g', 'failed', 'ArithmeticException: / by zero', to_timestamp(1790000000)), "
-        "('gone', 'u', 'o', 'd', 'g', 'undeployed', '', now())"
+        "insert into deployed_query (kind, name, unit, owner, description, grain, state, why, changed) values "
+        "('metric', 'power', 'watt', 'o', 'd', 'g', 'failed', '/ by zero', to_timestamp(1790000000)), "
+        "('pattern', 'gone', '', 'o', 'd', 'g', 'undeployed', '', now())"
     )
-    power = {"name": "power", "unit": "watt", "owner": "o", "description": "d", "changed": 1_790_000_000_000}
-    why = {"state": "failed", "why": "ArithmeticException: / by zero"}
-    eventually(lambda: api.json("/v1/status")["metrics"] == [{**power, **why}])
-    stores.execute("delete from deployed_metric")
+    power = {"kind": "metric", "name": "power", "unit": "watt", "owner": "o", "description": "d"}
+    failed = {"state": "failed", "why": "/ by zero", "changed": 1_790_000_000_000}
+    eventually(lambda: api.json("/v1/status")["queries"] == [{**power, **failed}])
+    stores.execute("delete from deployed_query")
 
 
 def test_the_log_time_of_status_is_that_of_the_slowest_partition(api, log):

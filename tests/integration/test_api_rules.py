@@ -46,14 +46,17 @@ def test_a_rule_is_made_changed_and_deleted_by_who_has_seen_it(ask):
     made = ask("PUT", json=HOT)
     assert (made.status_code, made.headers["etag"], made.json()["version"]) == (200, '"1"', 1)
     harder = {**HOT, "when": {**HOT["when"], "above": 90}}
-    assert ask("PUT", json=harder).status_code == 412
+    assert ask("PUT", json=harder).json()["type"] == "urn:headwater:problem:precondition-required"
     assert ask("PUT", json=harder, seen='"7"').json()["type"] == "urn:headwater:problem:conflict"
     assert ask("PUT", json=harder, seen=made.headers["etag"]).headers["etag"] == '"2"'
     assert ask("PUT", json=harder, seen="*").headers["etag"] == '"2"'
     assert ask("GET").json()["when"]["above"] == 90
     assert [rule["rule"] for rule in ask("GET", "").json()["rules"]] == ["hot"]
-    assert ask("DELETE").status_code == 412
+    assert ask("DELETE").status_code == 428
+    assert ask("DELETE", seen='"1"').status_code == 412
     assert ask("DELETE", seen='"2"').status_code == 204
+    assert ask("PUT", json=harder, seen="*").status_code == 404
+    assert ask("PUT", json=harder, seen='"2"').status_code == 404
     assert ask("GET").status_code == 404
     assert [rule["version"] for rule in ask("GET", "/hot/versions").json()["rules"]] == [1, 2, 3]
 
@@ -75,6 +78,7 @@ def test_a_body_that_is_wrong_is_refused_with_every_field(ask):
         ("/a b", {"json": HOT}, "rule"),
         ("/hot?tenant=nobody", {"json": HOT}, "tenant"),
         ("/hot", {"json": HOT, "seen": "soon"}, "if-match"),
+        ("/hot", {"json": HOT, "seen": '"0"'}, "if-match"),
         ("/hot", {"json": []}, ""),
     ],
 )

@@ -63,7 +63,7 @@ def without_versions(sink: Sink) -> None:
         script = (Path(__file__).parents[2] / "connectors" / "sinks" / "latest.lua").read_text()
         blind = script.replace("if row[name] < held[name] then return false end", "")
         assert blind != script
-        sink._latest = sink._client.script_load(blind)
+        sink._script["latest"] = sink._client.script_load(blind)
 
 
 @pytest.mark.parametrize("versions", [True, False])

@@ -12,6 +12,7 @@ from headwater import registry
 from headwater.cli.main import app
 from headwater.model.device import MetricOfModel
 from headwater.model.errors import BadFields, Conflict, NotFound
+from headwater.model.version import ANY_OLD, NEW
 from headwater.registry import files, records, store
 from headwater.registry.entries import DEVICES, MODELS, SITES
 from tests.integration.registry_log import own_database
@@ -49,7 +50,7 @@ def run(database, monkeypatch, tmp_path):
 
 
 def test_of_two_who_change_the_same_version_one_is_refused(conn, database, tenant):
-    first = store.save(conn, SITES, tenant, "north", {"title": "North"}, store.NEW)
+    first = store.save(conn, SITES, tenant, "north", {"title": "North"}, NEW)
     results: list = []
     together = threading.Barrier(8)
 
@@ -72,9 +73,9 @@ def test_of_two_who_change_the_same_version_one_is_refused(conn, database, tenan
     assert store.get(conn, SITES, tenant, "north") == won
     assert won.version > first.version
     with pytest.raises(Conflict, match="expected no site 'north'"):
-        store.save(conn, SITES, tenant, "north", {}, store.NEW)
+        store.save(conn, SITES, tenant, "north", {}, NEW)
     with pytest.raises(NotFound, match="near names: north"):
-        store.save(conn, SITES, tenant, "nort", {}, store.ANY_OLD)
+        store.save(conn, SITES, tenant, "nort", {}, ANY_OLD)
 
 
 def test_a_change_keeps_what_it_does_not_say_and_a_replacement_does_not(conn, tenant):
@@ -109,7 +110,7 @@ def test_what_devices_need_cannot_be_deleted_nor_named_before_it_is_there(conn, 
     device = store.get(conn, DEVICES, tenant, "d")
     store.remove(conn, DEVICES, tenant, "d", device.version)
     store.remove(conn, SITES, tenant, "north")
-    again = store.save(conn, DEVICES, tenant, "d", {}, store.NEW)
+    again = store.save(conn, DEVICES, tenant, "d", {}, NEW)
     assert again.version > device.version
 
 

@@ -1,32 +1,42 @@
-"""Analysts' SQL on a real gateway and cluster: rows out of the log, a metric from files to rows, one that fails.
+"""Analysts' SQL on a real gateway and cluster: rows out of the log, metrics and patterns from files to rows and alerts.
 
 One cluster for all of it; a busy machine needs minutes for its start.
 """
 
+import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from confluent_kafka import Consumer, Producer
 
 from headwater.cli.sql_console import Console, Reading
-from headwater.model import topics
-from headwater.model.codec import decode, device_key, encode, row_key
 from headwater.model.errors import BadRequest
-from headwater.model.pack import Aggregate, Pack, pane_of
-from headwater.model.settings import JobSettings, Settings
-from headwater.sql import deployed, metric, tables, trial
-from headwater.sql.keeping import MetricKeeper
+from headwater.model.settings import JobSettings
+from headwater.sql import deployed, kinds, tables, trial
+from headwater.sql.keeping import QueryKeeper
+from headwater.sql.pattern import Pattern
 from headwater.sql.session import Session
-from headwater.stack import flink, gateway, jars, migrate, postgres, submit
-from headwater.stack.foreground import running
+from headwater.stack import gateway, snapshots, submit
 from headwater.stack.state import State
-from headwater.stack.topics import create_all
+from tests.integration.analysts import (
+    TENANT,
+    Match,
+    alerts_of,
+    in_order,
+    look_until,
+    publish,
+    publish_packs,
+    random_packs,
+    rises,
+    rows_of,
+    stack,
+)
 
 pytestmark = pytest.mark.timeout(900)
 
 POWER = "computed_power_watt"
+STALL = "rise-then-stall"
 FAILS = (
     "select tenant, device, pane, cast(100 / (`count` - 5) as double) as `value`, `count` as n, generation, as_of, "
     "received from panes"
@@ -35,21 +45,7 @@ FAILS = (
 
 @pytest.fixture(scope="module")
 def state(kafka: str, postgres_server: State, tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
-    """A cluster and a gateway, and what they need; devices `meter` and `odd` in the log."""
-    given = {
-        "HEADWATER_PORTS": "free",
-        "HEADWATER_KAFKA": kafka,
-        "HEADWATER_POSTGRES": postgres.create_database(postgres_server, "analysts"),
-    }
-    state = State.open(tmp_path_factory.mktemp("analysts"), given)
-    migrate.apply(state.url("postgres"))
-    create_all(Settings(kafka=kafka))
-    for name in ("flink", "gateway"):
-        jars.ensure(state.folder, name)
-    flink.prepare(state)
-    logs, empty = state.folder / "logs", tmp_path_factory.mktemp("empty")
-    programs = [replace(one(state), folder=empty) for one in (flink.jobmanager, flink.taskmanager, gateway.program)]
-    with running(programs[0], logs), running(programs[1], logs), running(programs[2], logs):
+    with stack(kafka, postgres_server, tmp_path_factory.mktemp("analysts"), tmp_path_factory.mktemp("empty")) as state:
         yield state
 
 
@@ -61,47 +57,6 @@ def settings(state: State) -> JobSettings:
 @pytest.fixture(scope="module")
 def wheel(state: State) -> str:
     return str(submit.wheel(state))
-
-
-def publish(kafka: str, device: str, count: int, **sums: float) -> int:
-    """A row of each metric for the pane of now, and a pack with the same; returns the pane."""
-    producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random"})
-    now = time.time_ns() // 1_000_000
-    pane = pane_of(now)
-    metrics = {name: [total / count] for name, total in sorted(sums.items())}
-    pack = Pack(v=1, tenant="analysts", device=device, pane=pane, at=[now - pane], metrics=metrics, received=now)
-    producer.produce(topics.RAW.name, key=device_key("analysts", device), value=encode(pack))
-    for name, total in sums.items():
-        mean = total / count
-        row = Aggregate(
-            v=1, tenant="analysts", device=device, metric=name, pane=pane, generation=1, count=count, sum=total,
-            sum_sq=mean * mean * count, min=mean, max=mean, first_ms=pane, last_ms=now, last=mean, as_of=now,
-            received=now,
-        )  # fmt: skip
-        producer.produce(topics.PROCESSED.name, key=row_key(row), value=encode(row), timestamp=now)
-    assert producer.flush(30) == 0
-    return pane
-
-
-def rows_of(kafka: str, metric_name: str, wanted: int, seconds: float = 90) -> list[Aggregate]:
-    """The first `wanted` rows of a metric on processed-data."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": f"of-{metric_name}", "auto.offset.reset": "earliest"})
-    consumer.subscribe([topics.PROCESSED.name])
-    found: list[Aggregate] = []
-    until = time.monotonic() + seconds
-    try:
-        while len(found) < wanted and time.monotonic() < until:
-            message = consumer.poll(0.5)
-            if (
-                message is not None
-                and message.error() is None
-                and f'"{metric_name}"'.encode() in (message.value() or b"")
-            ):
-                found.append(decode(Aggregate, message.value()))
-    finally:
-        consumer.close()
-    assert len(found) >= wanted, f"{len(found)} rows of {metric_name} within {seconds:.0f} s"
-    return found
 
 
 def test_the_console_answers_with_readings_functions_and_one_line_for_an_error(kafka, state, settings, wheel):
@@ -122,14 +77,14 @@ def test_the_console_answers_with_readings_functions_and_one_line_for_an_error(k
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", metric.names())
-def test_the_metrics_that_come_with_it_give_what_they_promise(name, state, settings, wheel):
+@pytest.mark.parametrize("name", sorted(kinds.files()))
+def test_the_queries_that_come_with_it_give_what_they_promise(name, state, settings, wheel):
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
-        assert trial.run(session, metric.load(name)) == []
+        assert trial.run(session, kinds.load(name)) == []
 
 
 def test_a_metric_that_gives_something_else_says_what(state, settings, wheel):
-    whole = metric.load(POWER)
+    whole = kinds.load(POWER)
     wrong = replace(whole, query=whole.query.replace(" * ", " + "))
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
         assert "meter at pane 0: expected value 2300, got 240.0" in trial.run(session, wrong)
@@ -141,31 +96,23 @@ def test_a_metric_that_gives_something_else_says_what(state, settings, wheel):
         trial.run(session, lacking)
 
 
-def look_until(keeper: MetricKeeper, name: str, wanted: str) -> deployed.Deployed:
-    until = time.monotonic() + 120
-    while True:
-        keeper.look()
-        one = deployed.read(keeper.state, name)
-        assert one is not None
-        if one.state == wanted:
-            return one
-        assert time.monotonic() < until, one
-        time.sleep(0.5)
+def cancel_past_the_keeper(keeper: QueryKeeper, one: deployed.Deployed) -> None:
+    keeper.cluster.cancel(one.runs[-1])
+    until = time.monotonic() + 60
+    while keeper.cluster.live(one.job):
+        assert time.monotonic() < until
+        time.sleep(0.2)
 
 
 def test_a_deployed_metric_is_served_kept_running_and_ends_when_it_is_undeployed(kafka, state, settings):
-    keeper = MetricKeeper(state, settings)
+    keeper = QueryKeeper(state, settings)
     pane = publish(kafka, "meter", 2, voltage_volt=460.0, current_ampere=20.0)
-    keeper.deploy(metric.load(POWER), lambda: None)
+    keeper.deploy(kinds.load(POWER), lambda: None)
     one = look_until(keeper, POWER, "running")
     [row] = rows_of(kafka, POWER, 1)
     assert (row.device, row.pane, row.count, row.sum, row.last) == ("meter", pane, 2, 4600.0, 2300.0)
 
-    keeper.cluster.cancel(one.runs[-1])  # past the keeper
-    keeping_s = time.monotonic() + 60
-    while keeper.cluster.live(one.job):
-        assert time.monotonic() < keeping_s
-        time.sleep(0.2)
+    cancel_past_the_keeper(keeper, one)
     again = look_until(keeper, POWER, "running")
     assert again.runs[-1] != one.runs[-1]
 
@@ -175,8 +122,8 @@ def test_a_deployed_metric_is_served_kept_running_and_ends_when_it_is_undeployed
 
 
 def test_a_metric_whose_query_fails_stops_alone_and_says_why(kafka, state, settings):
-    keeper = MetricKeeper(state, settings)
-    made = replace(metric.load(POWER), name="fails_at_five", query=FAILS, inputs=("level",))
+    keeper = QueryKeeper(state, settings)
+    made = replace(kinds.load(POWER), name="fails_at_five", query=FAILS, inputs=("level",))
     keeper.deploy(made, lambda: None)
     look_until(keeper, "fails_at_five", "running")
     publish(kafka, "odd", 5, level=1.0)
@@ -184,3 +131,90 @@ def test_a_metric_whose_query_fails_stops_alone_and_says_why(kafka, state, setti
     assert "/ by zero" in one.why
     assert keeper.look() == []
     keeper.undeploy("fails_at_five")
+
+
+def test_a_pattern_that_gives_something_else_says_what(state, settings, wheel):
+    whole = kinds.load(STALL)
+    near = replace(whole, query=whole.query.replace("rise{5,}", "rise{6,}"))
+    with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
+        said = trial.run(session, near)
+    assert said == ["boiler, temperature_celsius from 1000: expected event_time 9000, got no row"]
+    for wrong, why in (
+        (whole.query.replace("top as level", "top"), "level is missing"),
+        (whole.query.replace("match_rowtime(appended)", "last(stall.ts)"), "expected match_rowtime"),
+        (whole.query.replace("low.ts as started", "low.nope as started"), "nope"),
+    ):
+        with (
+            Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session,
+            pytest.raises(BadRequest, match=why),
+        ):
+            trial.run(session, replace(whole, query=wrong))
+
+
+def matches_of(events) -> dict[str, Match]:
+    return {
+        one.alert_id: Match(one.device, one.start, one.event_time, one.value, one.level)
+        for one in events
+        if one.happened == "raised"
+    }
+
+
+def test_a_deployed_pattern_finds_what_is_in_the_log_and_names_it_the_same_after_a_restart(kafka, state, settings):
+    metric = "temperature_celsius"
+    keeper, rule = QueryKeeper(state, settings), f"pattern:{STALL}"
+    keeper.deploy(replace(kinds.load(STALL), clear_ms=1_000), lambda: None)
+    one = look_until(keeper, STALL, "running")
+    packs = random_packs(7, metric, devices=4, steps=150)
+    expected = {match for device, readings in in_order(packs, metric).items() for match in rises(device, readings)}
+    assert len(expected) > 10
+    # The devices lie one after the other: the cut goes through the second one.
+    cut = next(at for at, pack in enumerate(packs) if pack.device == "d1") + 20
+    publish_packs(kafka, packs[:cut])
+    alerts_of(kafka, rule, bool)
+    until = time.monotonic() + 120
+    while not snapshots.of_jobs(state, one.runs):
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    cancel_past_the_keeper(keeper, one)
+    publish_packs(kafka, packs[cut:])
+    again = look_until(keeper, STALL, "running")
+    assert again.runs[-1] != one.runs[-1]
+
+    events = alerts_of(kafka, rule, lambda found: len(found) >= 2 * len(expected))
+    found = matches_of(events)
+    assert set(found.values()) == expected
+    assert len(found) == len(expected)  # two events of one alert would be of one id; other ids would be more
+    assert len(events) == 2 * len(expected)  # each was raised once, and cleared once
+    raised = {event.alert_id: event for event in events if event.happened == "raised"}
+    for event in events:
+        text = "\0".join((TENANT, rule, event.device, metric, str(event.start)))
+        assert event.alert_id == hashlib.md5(text.encode()).hexdigest()
+        assert (event.tenant, event.version, event.severity, event.metric) == (TENANT, 1, "warning", metric)
+        if event.happened == "cleared":
+            cleared_at = raised[event.alert_id].log_time + 1_000
+            assert (event.why, event.event_time, event.log_time) == ("expired", cleared_at, cleared_at)
+
+
+def test_a_pattern_whose_query_fails_stops_alone_and_says_why(kafka, state, settings):
+    keeper = QueryKeeper(state, settings)
+    good = kinds.load(STALL)
+    query = good.query.replace("+ 0.5", "+ 100 / (cast(low.`value` as int) - 13)")
+    bad = Pattern.checked("fails-at-13", query, {**promise_of(good), "inputs": ["level"]})
+    keeper.deploy(good, lambda: None)
+    keeper.deploy(bad, lambda: None)
+    look_until(keeper, "fails-at-13", "running")
+    publish(kafka, "odd", 1, level=13.0)
+    publish(kafka, "odd", 1, level=14.0)
+    one = look_until(keeper, "fails-at-13", "failed")
+    assert "/ by zero" in one.why
+    assert look_until(keeper, STALL, "running").runs
+    keeper.undeploy("fails-at-13")
+    keeper.undeploy(STALL)
+    assert keeper.cluster.live(one.job) == []
+
+
+def promise_of(pattern: Pattern) -> dict:
+    names = ("description", "owner", "grain", "severity", "clear_ms")
+    rows = {"given": [{"device": "d", "metric": "level", "ts": 1, "value": 1}]}
+    match = {"device": "d", "metric": "level", "start": 1, "event_time": 1}
+    return {**{name: getattr(pattern, name) for name in names}, **rows, "expected": [match]}

@@ -192,6 +192,7 @@ def test_the_description_is_whole_and_its_names_are_stable(ask):
         "acknowledge_alert",
         "take_acknowledgement_back",
         "list_rules",
+        "list_device_rules",
         "get_rule",
         "list_rule_versions",
         "put_rule",

@@ -1,4 +1,6 @@
 from headwater.cli import own_entries
+from headwater.cli.own import RULES
+from headwater.cli.rules import read
 from headwater.registry.entries import MODELS, SITES, changes
 from headwater.workers.agent_sensors import Sensors
 from headwater.workers.fleet_model import KINDS, kind_of
@@ -27,3 +29,10 @@ def test_own_sites_and_models_are_ones_that_people_could_have_made():
 def test_both_plants_have_devices_of_every_kind():
     found = {(own_entries.plant_of(number), kind_of(number)) for number in range(1, 11)}
     assert len(found) == 10
+
+
+def test_own_rules_watch_what_this_machine_measures():
+    file = read(RULES)
+    assert all(rule.when.metric in {"", *Sensors().measure()} for rule in file.rules)
+    assert {rule.scope.model for rule in file.rules} == {own_entries.MACHINE}
+    assert all(rule.text for rule in file.rules)

@@ -8,7 +8,7 @@ import pytest
 from headwater.model.errors import NotFound
 from headwater.model.settings import JobSettings
 from headwater.stack import snapshots
-from headwater.stack.carried import CarriedKeeper
+from headwater.stack.carried import CarriedKeeper, holds_old_code
 from headwater.stack.plans import plan_digest, planned
 from headwater.stack.record import DISCARDED, Rebuild, Record, names, peek, record, save
 from headwater.stack.rewind import has_caught_up, plan_rewind
@@ -172,6 +172,14 @@ def test_a_job_without_names_goes_on_under_its_own_plan_and_else_where_it_has_re
     found = [snapshot(5_000)]
     assert carried({JOB: PLAN}, found, named=False).snapshot == found[0]
     assert carried({JOB: "another plan"}, found, named=False, reached=77).options == ("--start-from-ms", "77")
+
+
+def test_a_worker_that_has_loaded_older_modules_is_found():
+    known = Record("alerting", code="a", submitted_ms=NOW)
+    assert holds_old_code(known, "b", NOW - 60_000)
+    assert not holds_old_code(known, "a", NOW - 60_000)
+    assert not holds_old_code(known, "b", NOW + 1_000)
+    assert not holds_old_code(Record("alerting"), "b", NOW)
 
 
 def test_the_jobs_that_are_kept_are_those_that_run_anyway_and_those_that_were_started(tmp_path):

@@ -4,7 +4,9 @@ import "uplot/dist/uPlot.min.css";
 import { dayTime, shortTime } from "../format/time";
 import { axisSplits, formatAxis, type Metric } from "../format/units";
 import type { Drawn, Stats } from "./chart-data";
+import { drawLimits } from "./draw-limits";
 import { onFrame } from "./frames";
+import { isShown, type Limit, withinReach } from "./limits";
 import { getPalette, paletteVersion } from "./palette";
 import { timeLabels, timeSplits } from "./time-axis";
 
@@ -29,8 +31,12 @@ interface Props {
   label: string;
   /** Draws a dot at the newest point. */
   head: boolean;
+  /** Levels of rules, drawn where they are within reach of the values. */
+  limits: Limit[];
   onHover(hover: Hover | null): void;
   onStats(stats: Stats): void;
+  /** Which of the limits the chart has room for, each time it is drawn. */
+  onLimits(shown: boolean[]): void;
 }
 
 const FONT = '11px "Inter Variable", system-ui, sans-serif';
@@ -62,8 +68,10 @@ function xLabels(u: uPlot, splits: number[]): string[] {
   return splits.map((t, i) => (u.valToPos(t, "x") > end ? "" : (labels[i] as string)));
 }
 
-function options(props: Props, width: number, height: number, hover: (u: uPlot) => void): uPlot.Options {
+function options(props: Props, width: number, height: number, latest: () => Props): uPlot.Options {
   const none = { show: false };
+  // Without values there is nothing that a level could be near to.
+  const levels = (low: number | null) => (low === null ? [] : latest().limits.map(({ level }) => level));
   // Few points are shown as points: one alone would be no line and so not be seen at all.
   const dots: uPlot.Series.Points = {
     show: (u) => u.data[0].length < 8,
@@ -84,7 +92,10 @@ function options(props: Props, width: number, height: number, hover: (u: uPlot) 
       y: false,
       points: { size: 7, width: 1.5, stroke: () => getPalette().surface, fill: () => getPalette().line },
     },
-    scales: { x: { time: true, auto: false }, y: { range: yRange } },
+    scales: {
+      x: { time: true, auto: false },
+      y: { range: (u, low, high) => withinReach(...yRange(u, low, high), levels(low)) },
+    },
     series: [
       {},
       { stroke: () => getPalette().line, width: 1.5, points: dots, spanGaps: false },
@@ -114,8 +125,19 @@ function options(props: Props, width: number, height: number, hover: (u: uPlot) 
         values: (u, splits) => formatAxis(props.metric, splits, extreme(u)),
       },
     ],
-    hooks: { setCursor: [hover], draw: props.head ? [drawHead] : [] },
+    hooks: {
+      setCursor: [(u) => latest().onHover(pointAt(u))],
+      drawAxes: [(u) => limitsOn(u, latest())],
+      draw: props.head ? [drawHead] : [],
+    },
   };
+}
+
+/** The levels lie over the grid and under the line. */
+function limitsOn(u: uPlot, { metric, limits, onLimits }: Props): void {
+  drawLimits(u, metric, limits);
+  const { min, max } = u.scales.y ?? {};
+  onLimits(limits.map(({ level }) => isShown(level, min ?? Number.NaN, max ?? Number.NaN)));
 }
 
 function drawHead(u: uPlot): void {
@@ -156,10 +178,9 @@ export function LineChart(props: Props) {
 
   useEffect(() => {
     const element = box.current as HTMLDivElement;
-    const hover = (u: uPlot) => latest.current.onHover(pointAt(u));
     const size = () => [element.clientWidth, element.clientHeight] as const;
     const u = new uPlot(
-      options({ ...latest.current, metric, head }, ...size(), hover),
+      options({ ...latest.current, metric, head }, ...size(), () => latest.current),
       [[], [], [], []],
       element,
     );
@@ -168,7 +189,7 @@ export function LineChart(props: Props) {
       if (width && (width !== u.width || height !== u.height)) u.setSize({ width, height });
     });
     resized.observe(element);
-    const stop = onFrame(painter(u, source, (stats) => latest.current.onStats(stats)));
+    const stop = onFrame(painter(u, source, () => latest.current));
     const keys = (event: KeyboardEvent) => moveCursor(u, event);
     element.addEventListener("keydown", keys);
     return () => {
@@ -186,25 +207,28 @@ export function LineChart(props: Props) {
 }
 
 /** Draws when the data or the scheme changed, and otherwise once a second so that time moves on. */
-function painter(u: uPlot, source: ChartSource, tell: (stats: Stats) => void): (now: number) => void {
+function painter(u: uPlot, source: ChartSource, latest: () => Props): (now: number) => void {
+  let limits: Limit[] = [];
   let seen: number | string = "";
   let scheme = -1;
   let drawn = Number.NEGATIVE_INFINITY;
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   return (now) => {
     const version = source.version();
-    const dirty = scheme !== paletteVersion || (version !== seen && !calm.matches);
+    const dirty =
+      scheme !== paletteVersion || limits !== latest().limits || (version !== seen && !calm.matches);
     if (!dirty && now - drawn < 950) return;
     const [from, to] = source.window();
     const changed = version !== seen;
     seen = version;
     scheme = paletteVersion;
+    limits = latest().limits;
     drawn = now;
     u.batch(() => {
       if (changed) {
         const { data, stats } = source.draw(from);
         u.setData(data as uPlot.AlignedData, false);
-        tell(stats);
+        latest().onStats(stats);
       }
       u.setScale("x", { min: from, max: to });
     });

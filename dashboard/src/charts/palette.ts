@@ -1,3 +1,4 @@
+import { SEVERITIES, type Severity } from "../wire/alert-types";
 import { invalidate } from "./frames";
 
 /** The colours that a canvas needs, read from the style sheet, so that both schemes are defined in one place. */
@@ -8,6 +9,7 @@ export interface Palette {
   text: string;
   surface: string;
   muted: string;
+  severity: Record<Severity, string>;
 }
 
 let palette: Palette | null = null;
@@ -25,6 +27,9 @@ export function getPalette(): Palette {
       text: read("--text-3"),
       surface: read("--surface"),
       muted: read("--chart-muted"),
+      severity: Object.fromEntries(
+        SEVERITIES.map((severity) => [severity, read(`--${severity}`)]),
+      ) as Palette["severity"],
     };
   }
   return palette;

@@ -30,3 +30,17 @@ export function ago(ms: number): string {
   if (s < 172_800) return `${Math.floor(s / 3_600)} h`;
   return `${Math.floor(s / 86_400)} d`;
 }
+
+/** How long: "32 s", "4 min", "3 h 20 min", "5 d". */
+export function span(ms: number): string {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 120) return `${s} s`;
+  if (s < 7_200) return `${Math.floor(s / 60)} min`;
+  if (s >= 172_800) return `${Math.floor(s / 86_400)} d`;
+  const min = Math.floor((s % 3_600) / 60);
+  return `${Math.floor(s / 3_600)} h${min ? ` ${min} min` : ""}`;
+}
+
+/** The time to the second within a day, else with the date. */
+export const stamp = (at: number, now: number): string =>
+  Math.abs(now - at) > 86_400_000 ? dayTime(at) : clockTime(at);

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
 import { fetchDevices } from "../wire/rest";
 import { type Line, lineOf } from "./line";
-import { clock, link, store } from "./session";
+import { alerts, clock, link, store } from "./session";
 import { useUi } from "./ui";
 
 /** Renders again each second: for ages, countdowns and the status bar. Samples never pass here. */
@@ -32,6 +32,11 @@ export function useLine(): Line {
 /** Rises when a device or metric is new, a kind became known: what a list has to be made anew for. */
 export function useRoster(): number {
   return useSyncExternalStore(store.subscribe, () => store.roster);
+}
+
+/** Rises when anything is said of alerts. */
+export function useAlertBook(): number {
+  return useSyncExternalStore(alerts.subscribe, () => alerts.version);
 }
 
 /** The devices of the tenant, from the registry and latest values; the live rows add to them in the store. */

@@ -2,11 +2,13 @@ import { useSyncExternalStore } from "react";
 
 export type Route =
   | { page: "fleet" }
+  | { page: "alerts" }
   | { page: "device"; device: string }
   | { page: "unknown"; path: string };
 
 export function parsePath(path: string): Route {
   if (path === "/" || path === "" || path === "/index.html") return { page: "fleet" };
+  if (/^\/alerts\/?$/.test(path)) return { page: "alerts" };
   const match = /^\/devices\/([^/]+)\/?$/.exec(path);
   if (!match) return { page: "unknown", path };
   try {
@@ -23,8 +25,16 @@ const tell = () => {
   for (const listener of listeners) listener();
 };
 
-export function navigate(path: string): void {
-  if (path === window.location.pathname) return;
+/** `?tenant=` goes along, or an address that is handed on would show the devices of another. */
+export function withTenant(path: string, query: string): string {
+  const tenant = new URLSearchParams(query).get("tenant");
+  const [bare, asked = ""] = path.split("?") as [string, string?];
+  return tenant ? bare + queryWith(asked, { tenant }) : path;
+}
+
+export function navigate(to: string): void {
+  const path = withTenant(to, window.location.search);
+  if (path === window.location.pathname + window.location.search) return;
   window.history.pushState(null, "", path);
   window.scrollTo(0, 0);
   tell();
@@ -41,4 +51,27 @@ function subscribe(listener: () => void): () => void {
 
 export function useRoute(): Route {
   return parsePath(useSyncExternalStore(subscribe, () => window.location.pathname));
+}
+
+/** What follows the path: with what is chosen in it, an address can be handed on. */
+export function useQueryString(): string {
+  return useSyncExternalStore(subscribe, () => window.location.search);
+}
+
+/** The query with some names changed; null or empty leaves a name out, and the others stay. */
+export function queryWith(query: string, changed: Record<string, string | null>): string {
+  const params = new URLSearchParams(query);
+  for (const [name, value] of Object.entries(changed)) {
+    if (value) params.set(name, value);
+    else params.delete(name);
+  }
+  const text = params.toString();
+  return text ? `?${text}` : "";
+}
+
+/** Changes the query in place: a choice is no step that "back" would have to undo. */
+export function changeQuery(changed: Record<string, string | null>): void {
+  const { pathname, search } = window.location;
+  window.history.replaceState(window.history.state, "", pathname + queryWith(search, changed));
+  tell();
 }

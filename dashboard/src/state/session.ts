@@ -1,5 +1,6 @@
 import { QueryClient } from "@tanstack/react-query";
 import { afterFrame, invalidate } from "../charts/frames";
+import { AlertBook } from "../wire/alerts";
 import { ServerClock } from "../wire/clock";
 import { Columns } from "../wire/columns";
 import { Delay } from "../wire/delay";
@@ -12,10 +13,13 @@ import { useUi } from "./ui";
 
 /** The one session of a page: its store, its clock, its line, and its REST cache. */
 export const store = new LiveStore();
+export const alerts = new AlertBook();
 export const clock = new ServerClock();
 export const delay = new Delay();
 /** The last minutes of the status bar: time, readings a second, median delay in ms. */
 export const pace = new Columns(3, 180);
+
+const STORED_MS = 1_500;
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -50,6 +54,17 @@ function onRows(frame: RowsFrame): void {
   invalidate();
 }
 
+let asking: ReturnType<typeof setTimeout> | undefined;
+
+/** What was heard of alerts is in the store a moment later; however many changed, it is asked once. */
+function askAgainSoon(): void {
+  if (asking !== undefined) return;
+  asking = setTimeout(() => {
+    asking = undefined;
+    void queries.invalidateQueries({ queryKey: ["alerts"] });
+  }, STORED_MS);
+}
+
 export const link = new LiveLink(
   {
     address,
@@ -66,6 +81,10 @@ export const link = new LiveLink(
       pace.upsert([status.sent, status.readings_per_s, p50]);
       useUi.setState({ status });
       invalidate();
+    },
+    onAlerts: (frame) => {
+      alerts.apply(frame);
+      if (!frame.whole) askAgainSoon();
     },
     onPong: (sent, server) => clock.pong(sent, server),
     onState: (state) => {
@@ -88,6 +107,7 @@ whenRefused((detail) => link.refuse(detail));
 export function changeKey(key: string): void {
   setKey(key.trim());
   store.forget();
+  alerts.forget();
   queries.clear();
   link.start();
 }

@@ -4,16 +4,14 @@ import type { StatusFrame } from "../wire/types";
 
 /** What a person chose, and what the line says about itself once a second. Samples never come here. */
 export type Theme = "system" | "light" | "dark";
-export type Sort = "name" | "kind" | "updated" | "quiet";
 export type Range = "live" | "15m" | "1h" | "6h" | "24h" | "7d" | "30d";
 
 interface Ui {
   tenant: string;
   theme: Theme;
-  search: string;
-  kind: string | null;
-  sort: Sort;
   range: Range;
+  /** The query of the fleet when it was last left: the way back leads to what was chosen there. */
+  fleet: string;
   link: LinkState;
   status: StatusFrame | null;
   /** Raised when history that was fetched may lack rows. */
@@ -30,10 +28,8 @@ function stored(): Theme {
 export const useUi = create<Ui>(() => ({
   tenant: "demo",
   theme: stored(),
-  search: "",
-  kind: null,
-  sort: "name",
   range: "live",
+  fleet: "",
   link: { kind: "idle" },
   status: null,
   gaps: 0,
@@ -59,4 +55,13 @@ export function takeTenantFromAddress(): void {
   if (!tenant) return;
   sessionStorage.setItem(TENANT, tenant);
   useUi.setState({ tenant });
+}
+
+const NAME = "headwater.name";
+
+/** Under which name a person acknowledges alerts, as they said it last. */
+export const getName = (): string => localStorage.getItem(NAME) ?? "";
+
+export function setName(name: string): void {
+  localStorage.setItem(NAME, name);
 }

@@ -1,5 +1,6 @@
 import { useRoute } from "../state/router";
 import { useUi } from "../state/ui";
+import { Alerts } from "./Alerts";
 import { Banner } from "./Banner";
 import { Device } from "./Device";
 import { Fleet } from "./Fleet";
@@ -38,6 +39,8 @@ function Page() {
   switch (route.page) {
     case "fleet":
       return <Fleet />;
+    case "alerts":
+      return <Alerts />;
     case "device":
       return <Device key={route.device} name={route.device} />;
     case "unknown":

@@ -8,7 +8,7 @@ import { useUi } from "../state/ui";
 export function Banner() {
   const line = useLine();
   const said = sentence(line);
-  if (!said) return <FailedMetrics />;
+  if (!said) return <FailedQueries />;
   return (
     <div className={`banner ${line.kind}`} data-banner={line.kind}>
       {/* The title alone is called out: a countdown that is read each second helps nobody. */}
@@ -23,17 +23,19 @@ export function Banner() {
   );
 }
 
-/** Metrics of analysts whose query failed: each was stopped alone, and everything else goes on. */
-function FailedMetrics() {
-  const failed = useUi((ui) => ui.status?.metrics)?.filter((metric) => metric.state === "failed") ?? [];
+/** Metrics and patterns of analysts whose query failed: each was stopped alone, and everything else goes on. */
+function FailedQueries() {
+  const failed = useUi((ui) => ui.status?.queries)?.filter((query) => query.state === "failed") ?? [];
   const [first] = failed;
   if (!first) return null;
-  const names = failed.map((metric) => metric.name).join(", ");
+  const names = failed.map((query) => query.name).join(", ");
   return (
-    <div className="banner stalled" data-banner="failed-metrics">
-      <strong role="alert">{failed.length === 1 ? "A metric has stopped." : "Metrics have stopped."}</strong>
+    <div className="banner stalled" data-banner="failed-queries">
+      <strong role="alert">
+        {failed.length === 1 ? `A ${first.kind} has stopped.` : "Queries have stopped."}
+      </strong>
       <span>
-        {names}: {first.why}. Everything else goes on; “headwater sql deploy” takes a mended query.
+        {names}: {first.why}. Everything else goes on; “headwater sql deploy” takes a mended one.
       </span>
     </div>
   );

@@ -1,24 +1,27 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { onFrame } from "../charts/frames";
 import { connectionOf } from "../format/events";
 import { ago, clockTime, dayTime } from "../format/time";
 import { formatDelay } from "../format/units";
 import { OWN_DEVICE } from "../state/fleet-list";
 import { freshness } from "../state/freshness";
-import { useRoster, useSecond, useSubscription } from "../state/hooks";
+import { useAlertBook, useRoster, useSecond, useSubscription } from "../state/hooks";
 import { inOrder } from "../state/metrics";
 import { RANGES } from "../state/ranges";
-import { clock, store } from "../state/session";
+import { alerts, clock, store } from "../state/session";
 import { type Range, useUi } from "../state/ui";
+import { useDeviceRules } from "../state/use-alerts";
 import { ApiError, fetchDevice } from "../wire/rest";
 import type { LiveDevice } from "../wire/store";
 import { ConnectSteps } from "./Connect";
+import { DeviceAlerts } from "./DeviceAlerts";
 import { Events } from "./Events";
 import { BackIcon } from "./Icons";
 import { Link } from "./Link";
 import { MetricCard } from "./MetricCard";
 import { Plug } from "./Plug";
+import { Standings } from "./Severity";
 
 /** A device's clock is worth a word beyond this: within it, it is the way to the door. */
 const SKEW_MS = 5_000;
@@ -50,6 +53,9 @@ export function Device({ name }: { name: string }) {
 function DevicePage({ device }: { device: LiveDevice }) {
   const range = useUi((ui) => ui.range);
   const metrics = inOrder(device.series.keys());
+  const rules = useDeviceRules(device.name);
+  useAlertBook();
+  const worst = alerts.worstByMetric(device.name);
   return (
     <section className="device" data-state="device">
       <header className="page-head">
@@ -57,23 +63,33 @@ function DevicePage({ device }: { device: LiveDevice }) {
         <div className="title">
           <h1>{device.name}</h1>
           {device.name === OWN_DEVICE && <em className="badge">This machine</em>}
+          <Standings {...alerts.of(device.name)} />
         </div>
         <Facts device={device} />
         <Ranges />
       </header>
       <div className={`cards ${metrics.length === 1 ? "single" : ""}`}>
         {metrics.map((name) => (
-          <MetricCard key={name} series={device.get(name)} device={device} range={range} />
+          <MetricCard
+            key={name}
+            series={device.get(name)}
+            device={device}
+            range={range}
+            rules={rules}
+            alert={worst.get(name)}
+          />
         ))}
       </div>
+      <DeviceAlerts device={device.name} />
       <Events device={device.name} />
     </section>
   );
 }
 
 function BackLink() {
+  const fleet = useUi((ui) => ui.fleet);
   return (
-    <Link className="back" to="/">
+    <Link className="back" to={`/${fleet}`}>
       <BackIcon />
       Fleet
     </Link>
@@ -107,6 +123,25 @@ function Facts({ device }: { device: LiveDevice }) {
         <dt>Kind</dt>
         <dd>{device.kind ?? "–"}</dd>
       </div>
+      {device.site && (
+        <Fact name="Site">
+          <Link to={`/?${new URLSearchParams({ site: device.site })}`}>{device.site}</Link>
+        </Fact>
+      )}
+      {device.model && (
+        <Fact name="Model">
+          <Link to={`/?${new URLSearchParams({ model: device.model })}`}>{device.model}</Link>
+        </Fact>
+      )}
+      {device.tags.length > 0 && (
+        <Fact name="Tags">
+          {device.tags.map((tag) => (
+            <Link key={tag} className="badge" to={`/?${new URLSearchParams({ tag })}`}>
+              {tag}
+            </Link>
+          ))}
+        </Fact>
+      )}
       <Skew ms={device.skew} />
       {created !== null && Number.isFinite(created) && (
         <div>
@@ -115,6 +150,15 @@ function Facts({ device }: { device: LiveDevice }) {
         </div>
       )}
     </dl>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd data-fact={name.toLowerCase()}>{children}</dd>
+    </div>
   );
 }
 
@@ -201,6 +245,7 @@ function Waiting({ name }: { name: string }) {
       <h1>{name} has not sent a reading yet</h1>
       <p>It is registered and its token is good. The first reading shows here within a second.</p>
       <ConnectSteps device={name} />
+      <DeviceAlerts device={name} />
       <Events device={name} />
     </section>
   );

@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { kindOf, reasonOf } from "../format/events";
-import { clockTime, dayTime } from "../format/time";
+import { stamp } from "../format/time";
 import { clock } from "../state/session";
 import { useUi } from "../state/ui";
 import { fetchEvents } from "../wire/rest";
@@ -44,11 +44,10 @@ export function Events({ device }: { device: string }) {
 }
 
 function Row({ event }: { event: DeviceEvent }) {
-  const old = clock.now() - event.at > 86_400_000;
   const where = [event.address, event.protocol && `MQTT ${event.protocol}`].filter(Boolean).join(" · ");
   return (
     <li data-kind={event.kind}>
-      <time dateTime={new Date(event.at).toISOString()}>{old ? dayTime(event.at) : clockTime(event.at)}</time>
+      <time dateTime={new Date(event.at).toISOString()}>{stamp(event.at, clock.now())}</time>
       <b>{kindOf(event.kind)}</b>
       <span className="why" title={event.detail || undefined}>
         {event.reason && reasonOf(event.reason)}

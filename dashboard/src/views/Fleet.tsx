@@ -1,18 +1,13 @@
-import { useDeferredValue, useEffect, useMemo, useRef } from "react";
-import { choose, kinds, tally } from "../state/fleet-list";
-import { useDevices, useLine, useRoster, useSecond, useSubscription } from "../state/hooks";
-import { clock, store } from "../state/session";
-import { type Sort, useUi } from "../state/ui";
+import { useDeferredValue, useEffect, useMemo } from "react";
+import { choose, grouped, tally } from "../state/fleet-list";
+import { chooseFleet, NOTHING_CHOSEN, useFleetChoice } from "../state/fleet-query";
+import { useAlertBook, useDevices, useLine, useRoster, useSecond, useSubscription } from "../state/hooks";
+import { useQueryString } from "../state/router";
+import { alerts, clock, store } from "../state/session";
+import { useUi } from "../state/ui";
 import { ConnectSteps } from "./Connect";
 import { FleetList } from "./FleetList";
-import { SearchIcon } from "./Icons";
-
-const SORTS: [Sort, string][] = [
-  ["name", "Name"],
-  ["kind", "Kind"],
-  ["updated", "Latest first"],
-  ["quiet", "Quiet first"],
-];
+import { FleetTools } from "./FleetTools";
 
 export function Fleet() {
   useSubscription(null);
@@ -29,22 +24,30 @@ export function Fleet() {
 }
 
 function FleetPage() {
-  const { search, kind, sort } = useUi();
+  const choice = useDeferredValue(useFleetChoice());
   const roster = useRoster();
-  const words = useDeferredValue(search);
+  const heard = useAlertBook();
   const second = useSecond();
+  const query = useQueryString();
+  useEffect(() => useUi.setState({ fleet: query }), [query]);
+  const { sort, group } = choice;
   // Live rows move the order of some sorts: looked at every five seconds, or rows would jump about.
   const age = sort === "name" || sort === "kind" ? 0 : Math.floor(second / 5_000);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the store changes in place; its roster and age say when
-  const shown = useMemo(
-    () => choose(store.devices.values(), { search: words, kind, sort }, clock.now()),
-    [words, kind, sort, roster, age],
+  const standings = sort === "alerts" ? heard : 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the stores change in place; roster, age and standings say when
+  const shown = useMemo(() => {
+    const around = { now: clock.now(), standing: (name: string) => alerts.of(name) };
+    return choose(store.devices.values(), choice, around);
+  }, [choice, roster, age, standings]);
+  const groups = useMemo(
+    () => (group ? grouped(shown, group) : [{ name: "", devices: shown }]),
+    [shown, group],
   );
   return (
     <section className="fleet" data-state="fleet">
       <FleetHead />
       <FleetTools shown={shown.length} />
-      {shown.length ? <FleetList devices={shown} /> : <NoMatch />}
+      {shown.length ? <FleetList groups={groups} by={group} /> : <NoMatch />}
     </section>
   );
 }
@@ -68,82 +71,12 @@ function FleetHead() {
   );
 }
 
-function FleetTools({ shown }: { shown: number }) {
-  const { search, kind, sort } = useUi();
-  useRoster();
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const slash = (event: KeyboardEvent) => {
-      const typing =
-        event.target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-      if (event.key !== "/" || typing || event.metaKey || event.ctrlKey || event.altKey) return;
-      event.preventDefault();
-      field.current?.focus();
-    };
-    document.addEventListener("keydown", slash);
-    return () => document.removeEventListener("keydown", slash);
-  }, []);
-  const all = kinds(store.devices.values());
-  return (
-    <div className="tools">
-      <search className="search">
-        <SearchIcon />
-        <input
-          ref={field}
-          type="search"
-          placeholder="Search"
-          aria-label="Search devices, kinds and metrics"
-          value={search}
-          onChange={(event) => useUi.setState({ search: event.target.value })}
-        />
-        <kbd>/</kbd>
-      </search>
-      <fieldset className="chips" aria-label="Kind">
-        <Chip name="All" n={store.devices.size} on={kind === null} choose={null} />
-        {all.map(([name, n]) => (
-          <Chip key={name} name={name} n={n} on={kind === name} choose={name} />
-        ))}
-      </fieldset>
-      <label className="sort">
-        <span>Sort</span>
-        <select value={sort} onChange={(event) => useUi.setState({ sort: event.target.value as Sort })}>
-          {SORTS.map(([value, label]) => (
-            <option key={value} value={value}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </label>
-      <output className="visually-hidden">{shown} devices shown</output>
-    </div>
-  );
-}
-
-function Chip({
-  name,
-  n,
-  on,
-  choose: kind,
-}: {
-  name: string;
-  n: number;
-  on: boolean;
-  choose: string | null;
-}) {
-  return (
-    <button type="button" className="chip" aria-pressed={on} onClick={() => useUi.setState({ kind })}>
-      {name}
-      <span>{n}</span>
-    </button>
-  );
-}
-
 function NoMatch() {
   return (
     <div className="notice small" data-state="no-match">
       <h2>No device matches</h2>
-      <p>Names, kinds and metrics are searched. Every word has to match.</p>
-      <button type="button" className="button" onClick={() => useUi.setState({ search: "", kind: null })}>
+      <p>Names, sites, models, tags, kinds and metrics are searched. Every word has to match.</p>
+      <button type="button" className="button" onClick={() => chooseFleet(NOTHING_CHOSEN)}>
         Show all
       </button>
     </div>

@@ -1,9 +1,15 @@
 import { useRef } from "react";
+import { countsOf } from "../format/alerts";
+import { useAlertBook } from "../state/hooks";
+import { useRoute } from "../state/router";
+import { alerts } from "../state/session";
 import { setTheme, type Theme, useUi } from "../state/ui";
+import { standingOf } from "../wire/alerts";
 import { ConnectDialog } from "./Connect";
 import { Mark, MoonIcon, PlusIcon, ScreenIcon, SunIcon } from "./Icons";
 import { LineBadge } from "./LineBadge";
 import { Link } from "./Link";
+import { SeverityMark } from "./Severity";
 
 const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
 const ICON = { system: ScreenIcon, light: SunIcon, dark: MoonIcon };
@@ -23,6 +29,7 @@ export function Header({ bare = false }: { bare?: boolean }) {
           <span className="tenant" title="Tenant">
             {tenant}
           </span>
+          <Navigation />
           <LineBadge />
         </>
       )}
@@ -36,6 +43,41 @@ export function Header({ bare = false }: { bare?: boolean }) {
       <ThemeButton />
       {!bare && <ConnectDialog ref={dialog} />}
     </header>
+  );
+}
+
+function Navigation() {
+  const { page } = useRoute();
+  const fleet = useUi((ui) => ui.fleet);
+  return (
+    <nav aria-label="Pages">
+      <Link
+        to={`/${fleet}`}
+        aria-current={page === "fleet" ? "page" : page === "device" ? "true" : undefined}
+      >
+        Fleet
+      </Link>
+      <Link to="/alerts" aria-current={page === "alerts" ? "page" : undefined}>
+        Alerts
+        <ActiveAlerts />
+      </Link>
+    </nav>
+  );
+}
+
+/** How many alerts of the tenant are active, in the colour of the worst. */
+function ActiveAlerts() {
+  useAlertBook();
+  if (!alerts.counts) return null;
+  const { n, worst } = standingOf(alerts.counts);
+  if (!worst) return null;
+  const said = `${countsOf(alerts.counts)} active`;
+  return (
+    <span className={`count sev ${worst}`} title={said} data-active={n} data-severity={worst}>
+      <SeverityMark severity={worst} />
+      <span aria-hidden="true">{n > 999 ? "999+" : n}</span>
+      <span className="visually-hidden">{said}</span>
+    </span>
   );
 }
 

@@ -1,15 +1,19 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef } from "react";
+import { type Ref, useEffect, useMemo, useRef } from "react";
 import { type Drawn, fromBuckets, fromPanes, fromTrace, LEVEL_MS, type Stats } from "../charts/chart-data";
 import { invalidate, onFrame } from "../charts/frames";
 import { type ChartSource, type Hover, LineChart, readoutTime } from "../charts/LineChart";
+import { type Limit, limitsOf } from "../charts/limits";
+import { SEVERITY } from "../format/alerts";
 import { describe, formatText, formatValue, type Metric } from "../format/units";
 import { POINTS, RANGES } from "../state/ranges";
 import { clock } from "../state/session";
 import { type Range, useUi } from "../state/ui";
+import type { Episode, Rule } from "../wire/alert-types";
 import { ApiError, fetchSeries } from "../wire/rest";
 import type { LiveDevice, Series } from "../wire/store";
 import type { Series as History } from "../wire/types";
+import { SeverityBadge, SeverityMark } from "./Severity";
 
 /** A device whose clock is this far off is drawn by its own clock, or its live line would be out of the window. */
 const OWN_TIME_MS = 15_000;
@@ -18,11 +22,17 @@ interface Props {
   series: Series;
   device: LiveDevice;
   range: Range;
+  /** The rules that mean the device. */
+  rules: Rule[] | undefined;
+  /** The worst alert that is active on this metric. */
+  alert: Episode | undefined;
 }
 
-export function MetricCard({ series, device, range }: Props) {
+export function MetricCard({ series, device, range, rules, alert }: Props) {
   const metric = describe(series.metric);
   const history = useHistory(series, range);
+  const limits = useMemo(() => limitsOf(rules ?? [], series.metric), [rules, series.metric]);
+  const beyond = useRef<HTMLUListElement>(null);
   const source = useSource(series, device, range, history.data);
   const readout = useRef<HTMLSpanElement>(null);
   const stats = useRef<Stats | null>(null);
@@ -39,10 +49,18 @@ export function MetricCard({ series, device, range }: Props) {
       : null;
   const head = range === "live" || range === "15m" || range === "1h";
   return (
-    <article className="card metric" data-metric={series.metric} aria-label={metric.label}>
+    <article
+      className={`card metric ${alert ? `alerting sev ${alert.severity}` : ""}`}
+      data-metric={series.metric}
+      data-alert={alert?.severity}
+      aria-label={metric.label}
+    >
       <header>
         <h2>
-          {metric.label}
+          <span className="name">
+            {metric.label}
+            {alert && <SeverityBadge severity={alert.severity} />}
+          </span>
           <code>{series.metric}</code>
         </h2>
         <Now series={series} metric={metric} />
@@ -52,6 +70,8 @@ export function MetricCard({ series, device, range }: Props) {
         metric={metric}
         source={source}
         head={head}
+        limits={limits}
+        onLimits={(shown) => markBeyond(beyond.current, shown)}
         label={`${metric.label}, ${RANGES[range].says}: mean as a line, least to greatest as a band. Arrow keys read it out.`}
         onHover={(at) => {
           hover.current = at;
@@ -62,12 +82,36 @@ export function MetricCard({ series, device, range }: Props) {
           if (!hover.current) say();
         }}
       />
+      {limits.length > 0 && <Limits ref={beyond} metric={metric} limits={limits} />}
       {failed && <p className="fine failed">The past did not come: {failed.message}</p>}
       {history.isSuccess && history.data.columns.t.length === 0 && !head && (
         <p className="fine overlay">Nothing recorded in {RANGES[range].says}.</p>
       )}
     </article>
   );
+}
+
+/** The levels in words: what the lines mean, and which of them are beyond the chart. */
+function Limits({ ref, metric, limits }: { ref: Ref<HTMLUListElement>; metric: Metric; limits: Limit[] }) {
+  return (
+    <ul ref={ref} className="limits" aria-label="Levels of rules">
+      {limits.map(({ rule, severity, side, level, clear }) => (
+        <li key={`${rule} ${severity} ${side}`} className={`sev ${severity}`} data-level={level}>
+          <SeverityMark severity={severity} />
+          {SEVERITY[severity]} {side} {formatText(metric, level)}
+          {clear !== null && <small>, clears at {formatText(metric, clear)}</small>}
+          <small className="beyond"> (beyond the chart)</small>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function markBeyond(list: HTMLUListElement | null, shown: boolean[]): void {
+  shown.forEach((is, i) => {
+    const item = list?.children[i];
+    if (item && item.getAttribute("data-shown") !== String(is)) item.setAttribute("data-shown", String(is));
+  });
 }
 
 /** The past of the range; at the 10 s level it goes into the panes that the live rows amend. */

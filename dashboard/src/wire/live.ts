@@ -1,3 +1,4 @@
+import type { AlertsFrame } from "./alert-types";
 import type { Frame, RowsFrame, StatusFrame } from "./types";
 
 /**
@@ -20,6 +21,7 @@ export type LinkState =
 export interface Handlers {
   onRows(frame: RowsFrame): void;
   onStatus(frame: StatusFrame): void;
+  onAlerts(frame: AlertsFrame): void;
   onPong(sent: number, server: number): void;
   onState(state: LinkState): void;
   /** Rows were missed: what was fetched before may lack them. */
@@ -154,6 +156,9 @@ export class LiveLink {
         break;
       case "status":
         this.handlers.onStatus(frame);
+        break;
+      case "alerts":
+        this.handlers.onAlerts(frame);
         break;
       case "pong":
         this.handlers.onPong(frame.t, frame.now);

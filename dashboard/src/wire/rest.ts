@@ -23,19 +23,32 @@ export function whenRefused(tell: (detail: string) => void): void {
   onRefused = tell;
 }
 
-async function get<T>(
+export type Query = Record<string, string | number | boolean>;
+
+export function get<T>(path: string, query: Query, signal?: AbortSignal): Promise<T> {
+  return call("GET", path, query, signal ? { signal } : {});
+}
+
+/** Asks the API, with the key of this tab. Throws `ApiError` in the server's words; an answer without a body is null. */
+export async function call<T>(
+  method: string,
   path: string,
-  query: Record<string, string | number>,
-  signal?: AbortSignal,
+  query: Query,
+  more: RequestInit = {},
 ): Promise<T> {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) search.set(name, String(value));
   const key = getKey();
   const answer = await fetch(`${path}?${search}`, {
-    headers: { Accept: "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) },
-    ...(signal ? { signal } : {}),
+    method,
+    ...more,
+    headers: {
+      Accept: "application/json",
+      ...(more.body ? { "Content-Type": "application/json" } : {}),
+      ...(key ? { Authorization: `Bearer ${key}` } : {}),
+    },
   });
-  if (answer.ok) return (await answer.json()) as T;
+  if (answer.ok) return (answer.status === 204 ? null : await answer.json()) as T;
   const problem = (await answer.json().catch(() => ({}))) as Problem;
   const error = new ApiError(answer.status, problem);
   if (error.refused) onRefused(error.message);
@@ -47,7 +60,7 @@ export async function fetchDevices(tenant: string, signal?: AbortSignal): Promis
   const all: DeviceSummary[] = [];
   let cursor: string | null = null;
   do {
-    const query: Record<string, string | number> = { tenant, limit: 500 };
+    const query: Query = { tenant, limit: 500 };
     if (cursor) query.cursor = cursor;
     const page: DevicePage = await get("/v1/devices", query, signal);
     all.push(...page.devices);

@@ -103,6 +103,9 @@ export class LiveDevice {
   kind: string | null = null;
   created: string | number | null = null;
   connection: Connection | null = null;
+  site: string | null = null;
+  model: string | null = null;
+  tags: string[] = [];
   received = 0;
   lastMs = 0;
   readonly series = new Map<string, Series>();
@@ -162,8 +165,10 @@ export class LiveStore {
   applySummaries(summaries: DeviceSummary[]): void {
     for (const summary of summaries) {
       const device = this.device(summary.device);
-      if (device.kind !== summary.kind) this.roster += 1;
       device.kind = summary.kind;
+      device.site = summary.site ?? null;
+      device.model = summary.model ?? null;
+      device.tags = summary.tags ?? [];
       device.created = summary.created ?? device.created;
       device.connection = summary.connection ?? null;
       device.received = Math.max(device.received, summary.received ?? 0);

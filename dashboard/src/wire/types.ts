@@ -1,4 +1,5 @@
 /** The shapes that cross the wire, as the API documents them. Times are UTC epoch milliseconds. */
+import type { AlertsFrame } from "./alert-types";
 
 /** The API sends null where a value is no finite number. */
 type Finite = number | null;
@@ -49,6 +50,9 @@ export interface DeviceSummary {
   received: number | null;
   latest: Record<string, LatestValue>;
   created?: string | number | null;
+  site?: string | null;
+  model?: string | null;
+  tags?: string[];
   /** Null for a device that never connected over MQTT. */
   connection?: Connection | null;
 }
@@ -117,8 +121,10 @@ export interface StatusFrame {
     gaps: number;
     readings: number;
   } | null;
-  /** Metrics that analysts have deployed; null while not known. */
-  metrics?: { name: string; state: "starting" | "running" | "failed"; why: string }[] | null;
+  /** What analysts have deployed; null while not known. */
+  queries?:
+    | { kind: "metric" | "pattern"; name: string; state: "starting" | "running" | "failed"; why: string }[]
+    | null;
   /** Room on the server's disk; while it is low, devices are refused. */
   disk?: { free_mb: number; mark_mb: number; low: boolean };
   devices: number;
@@ -139,7 +145,7 @@ export interface PongFrame {
   now: number;
 }
 
-export type Frame = RowsFrame | StatusFrame | RefusedFrame | PongFrame;
+export type Frame = RowsFrame | StatusFrame | AlertsFrame | RefusedFrame | PongFrame;
 
 export interface Problem {
   type?: string;

@@ -12,4 +12,8 @@ from aggregate_10s
 where
     pane >= to_timestamp($1::bigint / 1000)
     and pane < to_timestamp($2::bigint / 1000)
-    and metric not in (select deployed_metric.name from deployed_metric)
+    and metric not in (
+        select known.name
+        from deployed_query as known
+        where known.kind = 'metric'
+    )

@@ -20,7 +20,11 @@ with live as (
     where
         pane >= to_timestamp($1::bigint / 1000.0)
         and pane < to_timestamp($2::bigint / 1000.0)
-        and metric not in (select known.name from public.deployed_metric as known)
+        and metric not in (
+            select known.name
+            from public.deployed_query as known
+            where known.kind = 'metric'
+        )
         and left(device, 1) <> '_'
 ),
 

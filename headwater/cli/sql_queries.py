@@ -1,4 +1,4 @@
-"""Commands for metrics: test, deploy, undeploy, list."""
+"""Commands for metrics and patterns: test, deploy, undeploy, list."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from headwater.cli.show import Clock, console, errors, told
 from headwater.cli.sql_console import check_slots
 from headwater.model.errors import BadRequest, StackError
 from headwater.model.settings import JobSettings
-from headwater.sql import deployed, metric, tables, trial
-from headwater.sql.keeping import PARALLELISM, MetricKeeper, ensure_gateway
-from headwater.sql.metric import Metric
+from headwater.sql import deployed, kinds, tables, trial
+from headwater.sql.keeping import PARALLELISM, QueryKeeper, ensure_gateway
+from headwater.sql.query import Query
 from headwater.sql.session import Session
 from headwater.stack import gateway, submit
 from headwater.stack.state import State
 
-Name = Annotated[str, typer.Argument(help="a metric: sql/metrics/NAME.sql and NAME.yml")]
+Name = Annotated[str, typer.Argument(help="sql/metrics/NAME.sql and NAME.yml, or sql/patterns/")]
 COLOURS = {"running": "green", "failed": "red", "starting": "yellow", "undeployed": "dim"}
 
 
@@ -35,15 +35,15 @@ def _cluster_told() -> Iterator[None]:
             raise StackError(f"Flink does not answer: {error}", "`headwater status`.") from error
 
 
-def try_(name: Annotated[str, typer.Argument(help="a metric; without a name all of them")] = "") -> None:
-    """Send the given rows of a metric through its query on Flink; exit code 1 if the rows are not those expected."""
+def try_(name: Annotated[str, typer.Argument(help="a metric or a pattern; without a name all of them")] = "") -> None:
+    """Send given rows through a query on Flink; exit code 1 if what comes of them is not what is expected."""
     bad = 0
     with _cluster_told():
         state, settings = State.load(), JobSettings()
         ensure_gateway(state)
-        for each in [name] if name else metric.names():
+        for each in [name] if name else sorted(kinds.files()):
             try:
-                wrong = _tried(state, settings, metric.load(each))
+                wrong = _tried(state, settings, kinds.load(each))
             except BadRequest as error:
                 wrong = str(error).splitlines()
             bad += bool(wrong)
@@ -51,7 +51,7 @@ def try_(name: Annotated[str, typer.Argument(help="a metric; without a name all 
     raise typer.Exit(1 if bad else 0)
 
 
-def _tried(state: State, settings: JobSettings, one: Metric) -> list[str]:
+def _tried(state: State, settings: JobSettings, one: Query) -> list[str]:
     check_slots(settings.flink, 1)
     with Session(gateway.url(state), tables.properties(settings, str(submit.wheel(state)), 1)) as session:
         return trial.run(session, one)
@@ -67,57 +67,52 @@ def _tell(name: str, wrong: list[str]) -> None:
 
 
 def deploy(name: Name) -> None:
-    """Check a metric, test it, and let a job of its own compute it; then it is served like any other metric."""
+    """Check a metric or a pattern, test it, and let a job of its own run it; it is served like any metric or alert."""
     clock = Clock()
     with _cluster_told():
         state, settings = State.load(), JobSettings()
-        one = metric.load(name)
+        one = kinds.load(name)
         ensure_gateway(state)
         wrong = _tried(state, settings, one)
         _tell(name, wrong)
         if wrong:
             raise typer.Exit(1)
-        keeper = MetricKeeper(state, settings)
+        keeper = QueryKeeper(state, settings)
         did = keeper.deploy(one, lambda: check_slots(settings.flink, PARALLELISM))
         console.print(f" [green]✓[/green] [bold]{name}[/bold] {did} [dim]{clock.seconds:.1f} s[/dim]")
         console.print("   The job keeper keeps it; `headwater sql list` shows how it is.")
 
 
 def undeploy(name: Name) -> None:
-    """End the job of a metric. Its rows stay until retention removes them."""
+    """End the job of a metric or a pattern. Its rows stay until retention removes them; open alerts are cleared."""
     with _cluster_told():
-        console.print(f"{name}: {MetricKeeper(State.load(), JobSettings()).undeploy(name)}")
+        console.print(f"{name}: {QueryKeeper(State.load(), JobSettings()).undeploy(name)}")
 
 
 def list_(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False) -> None:
-    """Show the metrics that there are files of or that were deployed, and how they are."""
+    """Show the metrics and patterns that there are files of or that were deployed, and how they are."""
     with told():
         known = {one.name: one for one in deployed.all_of(State.load())}
-        names = sorted({*known, *metric.names()})
+        files = kinds.files()
+        found = [_public(name, files.get(name, ""), known.get(name)) for name in sorted({*known, *files})]
         if as_json:
-            typer.echo(json.dumps([_public(name, known.get(name)) for name in names]))
+            typer.echo(json.dumps(found))
             return
         table = Table(box=None, pad_edge=False)
-        for title in ("metric", "state", "unit", "owner", "description"):
+        for title in ("name", "kind", "state", "unit or severity", "owner", "description"):
             table.add_column(title)
-        for name in names:
-            one = _public(name, known.get(name))
-            colour = COLOURS.get(one["state"], "dim")
-            table.add_row(name, f"[{colour}]{one['state']}[/{colour}]", one["unit"], one["owner"], one["description"])
+        for one in found:
+            colour, says = COLOURS.get(one["state"], "dim"), one["unit"] or one["severity"]
+            state = f"[{colour}]{one['state']}[/{colour}]"
+            table.add_row(one["name"], one["kind"], state, says, one["owner"], one["description"])
         console.print(table)
         for held in known.values():
             if held.why:
                 console.print(f"[red]{held.name}[/red]: {escape(held.why)}")
 
 
-def _public(name: str, one: deployed.Deployed | None) -> dict[str, str]:
+def _public(name: str, kind: str, one: deployed.Deployed | None) -> dict[str, str]:
+    columns = ("state", "unit", "severity", "owner", "description", "why")
     if one is None:
-        return {"name": name, "state": "not deployed", "unit": "", "owner": "", "description": "", "why": ""}
-    return {
-        "name": name,
-        "state": one.state,
-        "unit": one.unit,
-        "owner": one.owner,
-        "description": one.description,
-        "why": one.why,
-    }
+        return {"name": name, "kind": kind, **dict.fromkeys(columns, ""), "state": "not deployed"}
+    return {"name": name, "kind": one.kind, **{column: getattr(one, column) for column in columns}}

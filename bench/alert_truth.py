@@ -1,0 +1,211 @@
+"""Random logs through the real alerting job, with restarts and kills in between, and the evaluator's alerts each time.
+
+    python -m bench.alert_truth --logs 200 --seed 1
+
+Each log is a tenant of its own (`headwater.truth.alert_logs`): packs with disorder and pauses, rules and devices edited
+at any time. Twenty go through one job at a time, on one Kafka and one Flink cluster (RocksDB, Python in thread mode)
+started for this. In the middle the job goes on from a savepoint that is older than what it has said, or its TaskManager
+gets SIGKILL; which of them is by turns. The alerts must be those of the evaluator over the sorted log: 0 missing, 0
+extra. The control (an edit of a rule is kept from the evaluator) must be found in exactly its log. Exit code 1 if not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exports are not marked
+
+from bench.truth_ways import PARTITIONS, PATIENCE_S, take
+from headwater.model import codec, topics
+from headwater.model.alert import AlertEvent
+from headwater.model.rule import Rule
+from headwater.model.settings import JobSettings
+from headwater.stack import flink, foreground, jars, kafka, submit
+from headwater.stack.cluster import Cluster
+from headwater.stack.state import State
+from headwater.truth.alert_logs import CONTROL, Entry, beats, expected, merged, random_log, with_beats
+from headwater.truth.logfile import append
+from headwater.truth.span import Entry as Stored
+from headwater.truth.span import Reader
+
+BATCH = 20
+BEAT = b'{"v":1,"tenant":"_pulse","beat":0}'
+CHECKPOINT_S = 2
+
+
+@dataclass
+class Lab:
+    """Kafka and a Flink cluster of our own."""
+
+    state: State
+    settings: JobSettings
+    reader: Reader
+    taskmanager: subprocess.Popen[bytes]
+
+    @property
+    def cluster(self) -> Cluster:
+        """The Flink cluster."""
+        return Cluster(self.settings.flink)
+
+    def make_topics(self, prefix: str) -> None:
+        """The topics of one run, stamped as given and kept for ever."""
+        config = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+        names = [topic.name for topic in (topics.RAW, *CONTROL, topics.ALERTS)]
+        admin = AdminClient({"bootstrap.servers": self.settings.kafka})
+        for made in admin.create_topics(
+            [NewTopic(prefix + name, PARTITIONS, 1, config=config) for name in names]
+        ).values():
+            made.result(60)
+
+    def append(self, prefix: str, log: Iterable[Entry]) -> None:
+        """Appends records, of each topic in its order."""
+        by_topic: dict[str, list[Stored]] = {}
+        for number, (log_time, topic, partition, key, record) in enumerate(log):
+            value = BEAT if record is None else msgspec.json.encode(record)
+            by_topic.setdefault(topic.name, []).append(Stored(partition, number, log_time, key, (), value))
+        # What judges comes first, as it does where it counts half a second later.
+        for name in sorted(by_topic, key=lambda name: name == topics.RAW.name):
+            append(self.settings.kafka, prefix + name, by_topic[name])
+
+    def submit(self, prefix: str, *options: str) -> str:
+        """Starts the job on topics of that prefix; returns its id when all of it runs."""
+        interval = f"execution.checkpointing.interval={CHECKPOINT_S} s"
+        given = ("--prefix", prefix, "-D", f"pipeline.name={prefix}", "-D", interval, "--parallelism", "2", *options)
+        job = submit.submit(self.state, "alerting", *given)
+        self.wait(lambda: any(one.id == job and one.healthy for one in self.cluster.jobs()), "the job to run")
+        return job
+
+    def kill_taskmanager(self) -> None:
+        """SIGKILL, and another one takes its place."""
+        os.killpg(self.taskmanager.pid, signal.SIGKILL)
+        self.taskmanager.wait()
+        program, logs = flink.taskmanager(self.state), self.state.folder / "logs"
+        self.taskmanager = foreground.start(program, logs)
+        foreground.wait_ready(program, self.taskmanager, logs)
+
+    def said(self, prefix: str) -> tuple[set[AlertEvent], int]:
+        """(every event, how many records said them)."""
+        entries = list(self.reader.read(self.reader.span(prefix + topics.ALERTS.name)))
+        return {codec.decode(AlertEvent, entry.value or b"") for entry in entries}, len(entries)
+
+    @staticmethod
+    def wait(reached: Callable[[], bool], what: str) -> None:
+        """Raises `RuntimeError` if it does not come to that."""
+        until = time.monotonic() + PATIENCE_S
+        while not reached():
+            if time.monotonic() > until:
+                raise RuntimeError(f"waited {PATIENCE_S} s for {what}")
+            time.sleep(0.5)
+
+
+@contextmanager
+def small_stack(folder: Path) -> Iterator[Lab]:
+    """Kafka and Flink on free ports, stopped at the end."""
+    state, logs = State.open(folder, {"HEADWATER_PORTS": "free"}), folder / "logs"
+    os.environ |= {"HEADWATER_STATE": str(folder), "HEADWATER_PARTITIONS": str(PARTITIONS)}
+    settings = JobSettings(_env_file=folder / "run.env", parallelism=2)
+    jars.ensure(folder)
+    kafka.prepare(state)
+    flink.prepare(state)
+    with ExitStack() as stack:
+        for program in (kafka.program(state), flink.jobmanager(state)):
+            stack.enter_context(foreground.running(program, logs))
+        program = flink.taskmanager(state)
+        lab = Lab(state, settings, stack.enter_context(Reader(settings.kafka)), foreground.start(program, logs))
+        stack.callback(lambda: foreground.stop(program, lab.taskmanager))
+        foreground.wait_ready(program, lab.taskmanager, logs)
+        yield lab
+
+
+def play(lab: Lab, log: list[Entry], prefix: str, how: str) -> None:
+    """Plays a log through the job, which is restarted or killed in the middle."""
+    lab.make_topics(prefix)
+    third = len(log) // 3
+    job = lab.submit(prefix)
+    lab.append(prefix, with_beats(log[:third], PARTITIONS))
+    lab.wait(lambda: lab.said(prefix)[1] > 100, "the first alerts")
+    place = take(lab, job, lab.state.part("savepoints")) if how == "restarted" else ""  # type: ignore[arg-type]
+    said = lab.said(prefix)[1]
+    lab.append(prefix, with_beats(log[third : 2 * third], PARTITIONS))
+    lab.wait(lambda: lab.said(prefix)[1] > said + 100, "more alerts")
+    if how == "killed":
+        lab.kill_taskmanager()
+        lab.append(prefix, with_beats(log[2 * third :], PARTITIONS))
+    else:
+        lab.cluster.cancel(job)
+        lab.append(prefix, with_beats(log[2 * third :], PARTITIONS))
+        job = lab.submit(prefix, "--savepoint", place)
+    until = log[-1].log_time + 5_000
+    lab.append(prefix, beats((topics.RAW, *CONTROL), until, PARTITIONS))
+    before = -1
+    while (now := lab.said(prefix)[1]) != before or not any(o.id == job and o.healthy for o in lab.cluster.jobs()):
+        before = now
+        time.sleep(3 * CHECKPOINT_S)
+    lab.cluster.cancel(job)
+
+
+def evaluated(log: list[Entry], delay_ms: int) -> set[AlertEvent]:
+    """What must be said."""
+    return set(expected(log, log[-1].log_time + 5_000 - 1, delay_ms))
+
+
+def unedited(log: list[Entry], tenant: str) -> list[Entry]:
+    """The control: the log without the third version of a tenant's first rule that has one."""
+    edits = [e for e in log if isinstance(e.record, Rule) and e.record.tenant == tenant and e.record.version == 3]
+    return [entry for entry in log if entry is not edits[0]]
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--logs", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    good, events, found_controls = True, 0, 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-alerts-")))
+        lab = stack.enter_context(small_stack(folder))
+        for number, first in enumerate(range(0, given.logs, BATCH)):
+            names = [f"log{one:05d}" for one in range(first, min(first + BATCH, given.logs))]
+            log = merged(random_log(given.seed * 1_000_003 + int(one[3:]), one, PARTITIONS) for one in names)
+            how, begun = ("restarted", "killed")[number % 2], time.monotonic()
+            prefix = f"{how}-{uuid.uuid4().hex[:6]}-"
+            play(lab, log, prefix, how)
+            wanted, (said, records) = evaluated(log, lab.settings.rules_delay_ms), lab.said(prefix)
+            harmed = evaluated(unedited(log, names[0]), lab.settings.rules_delay_ms)
+            found = {event.tenant for event in harmed ^ said} == {names[0]}
+            missing, extra = wanted - said, said - wanted
+            good, events = good and not missing and not extra and found, events + len(wanted)
+            found_controls += found
+            report = {
+                "logs": len(names),
+                "how": how,
+                "records": len(log),
+                "events": len(wanted),
+                "repeats": records - len(said),
+                "missing": len(missing),
+                "extra": len(extra),
+                "control_found": found,
+                "seconds": round(time.monotonic() - begun, 1),
+                "examples": [str(one) for one in (*missing, *extra)][:4],
+            }
+            print(json.dumps(report), flush=True)
+    print(f"{'good' if good else 'BAD'}: {given.logs} logs, {events:,} events; {found_controls} controls found")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
