@@ -114,7 +114,7 @@ def workers(state: State) -> list[Program]:
             "connectors.sinks.clickhouse",
             "raw readings, and where devices belonged, into ClickHouse",
             ("topics", "readings"),
-            probes.both(alive("sink-clickhouse"), alive("sink-places")),
+            alive("sink-clickhouse", "sink-places"),
         ),
         worker(
             CORRECTIONS.name,  # the worker is named as the topic that it works off
