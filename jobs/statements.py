@@ -18,6 +18,9 @@ from headwater.model.settings import JobSettings
 COLUMNS_CHECKED = 8
 """Lists of a pack whose lengths are compared one by one; a pack with more of them is compared as text, a bit dearer."""
 
+REGISTRY_BEFORE_MS = 3_600_000
+"""How much of the registry is read before the first record of the log: many times what it takes to be whole."""
+
 NEWEST_PANE = 253_402_300_800_000 - PANE_MS
 """The last pane of the year 9999: no store and no client could name a later one, and sums of stamps would wrap."""
 
@@ -62,12 +65,15 @@ class Log:
         return least + -least % PANE_MS
 
     def registry_scan(self) -> str:
-        """Where the registry starts and stops: at its oldest record, whatever is read of the log.
+        """Where the registry starts and stops: an hour before the log does.
 
-        What is in force is published again every few minutes, so all devices are known by then; and retention bounds
-        the topic. A job that is to end reads it up to the end that it has now: versions are chosen by log time.
+        Every device that is registered was published again in each few minutes of it (HEADWATER_REGISTRY_REPUBLISH_MS),
+        so what is in force is known at the first record of the log. A job that is to end reads the registry up to the
+        end that it has now: versions are chosen by log time.
         """
         options = {"scan.startup.mode": "earliest-offset"}
+        if self.from_ms is not None:
+            options = _from(max(0, self.from_ms - REGISTRY_BEFORE_MS))
         if self.bounded or self.spans:
             options["scan.bounded.mode"] = "latest-offset"
         return _options(options)
@@ -76,7 +82,7 @@ class Log:
         """Where the source starts and stops, as table options."""
         options = {"scan.startup.mode": "earliest-offset"}
         if self.from_ms is not None:
-            options = {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(self.from_ms)}
+            options = _from(self.from_ms)
         if self.bounded:
             options["scan.bounded.mode"] = "latest-offset"
         if self.spans:
@@ -89,6 +95,10 @@ class Log:
                 "scan.bounded.specific-offsets": end,
             }
         return _options(options)
+
+
+def _from(log_time: int) -> dict[str, str]:
+    return {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(log_time)}
 
 
 def _options(options: Mapping[str, str]) -> str:
