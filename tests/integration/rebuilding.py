@@ -52,8 +52,9 @@ def beside(work: Callable[[threading.Event], None]) -> Iterator[list[BaseExcepti
 
 
 class Load:
-    """Devices that send packs of now, some of them again, some of them long after their pane has ended; two of them move
-    from site to site meanwhile.
+    """Devices that send packs of now, some of them again, some of them long after their pane has ended.
+
+    Two of them move from site to site meanwhile.
     """
 
     def __init__(self, bootstrap: str, tenant: str, seed: int, latest_ms: int) -> None:
