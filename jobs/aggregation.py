@@ -22,8 +22,22 @@ VIEWS = (
 )
 SINKS = ("aggregates", "late_packs", "bad_records")
 
+SHARED = "pieces"
+"""The view that rows of devices and of fleets are both made of."""
+
 FLEETS = "fleet_pieces"
 """What the rows of sites and models are made of, as those of devices are made of `pieces`."""
+
+
+def share(tables: Any, view: str) -> None:
+    """Parses a view once, for all that read it.
+
+    Else it is parsed for each of them, and what stands behind an unnest gets another name each time: to the planner
+    these are different plans, and it shares none of them.
+    """
+    parsed = tables.sql_query(f"select * from {view}")  # noqa: S608  # our own name
+    tables.drop_temporary_view(view)
+    tables.create_temporary_view(view, parsed)
 
 
 def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
@@ -39,6 +53,8 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
         tables.execute_sql(statement(f"sources/{table}", settings, log))
     for view in VIEWS:
         tables.execute_sql(statement(f"views/{view}", settings, log))
+        if view == SHARED:
+            share(tables, view)
     job = tables.create_statement_set()
     for sink in SINKS:
         job.add_insert_sql(statement(f"sinks/{sink}", settings, log))

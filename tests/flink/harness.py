@@ -121,12 +121,12 @@ class Lab:
             self._put(producer, prefix, key, encode(record), partition, log_time, topics.DEVICE_REGISTRY)
         assert producer.flush(WAIT_S) == 0
 
-    def beat(self, prefix: str, log_time: int, registry: bool = True) -> None:
-        """Moves log time on in every partition of what the job reads, as the pulse does, but without a row."""
+    def beat(self, prefix: str, log_time: int, *only: topics.Topic) -> None:
+        """Moves log time on in every partition of what the job reads (or `only` of that), but without a row."""
         pane = pane_of(log_time)
         pack = Pack(v=1, tenant=PULSE_TENANT, device="beat", pane=pane, at=[log_time - pane], texts={"beat": [""]})
         producer = Producer({"bootstrap.servers": self.bootstrap})
-        for topic in (topics.RAW, topics.DEVICE_REGISTRY) if registry else (topics.RAW,):
+        for topic in only or (topics.RAW, topics.DEVICE_REGISTRY):
             for partition in range(PARTITIONS):
                 self._put(producer, prefix, b"", encode(pack), partition, log_time, topic)
         assert producer.flush(WAIT_S) == 0

@@ -1,5 +1,6 @@
 """Rows of sites and models, by hand-made logs: who counts where, from when on, and what a rewound job knows."""
 
+from headwater.model import topics
 from headwater.model.codec import VERSION
 from headwater.model.device import DeviceRecord
 from headwater.model.fleet import is_fleet
@@ -104,7 +105,7 @@ def test_rows_of_devices_come_while_nothing_is_heard_of_the_registry(lab: Lab):
     prefix = lab.make_topics("silent")
     job = lab.start(prefix, lab.settings())
     lab.produce(prefix, [pack("d", PANE + 1, [1.0])])
-    lab.beat(prefix, PANE + 10_000, registry=False)
+    lab.beat(prefix, PANE + 10_000, topics.RAW)
     wait_until(lambda: lab.upserts(prefix), "the row of the device")
     assert fleets(lab, prefix) == {}
     lab.say(prefix, [said("d", PANE, site="s")])
