@@ -17,6 +17,7 @@ from api.rest import (
     health,
     metrics,
     problems,
+    provisioning,
     readings,
     registered_devices,
     registry,
@@ -34,7 +35,8 @@ from headwater.model.settings import ApiSettings, project_folder
 
 DESCRIPTION = (
     "Finished state of a fleet of devices: newest values, series of four levels, raw readings, and a live stream. "
-    "Every call but the probes wants the access key. Errors are problem+json. Times are UTC epoch milliseconds."
+    "Every call but the probes and a device's own registration wants the access key. Errors are problem+json. "
+    "Times are UTC epoch milliseconds."
 )
 
 
@@ -82,7 +84,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     )
     for door in doors:
         app.include_router(door.router)
-    for router in (registry.sites, registry.models, registered_devices.router):
+    for router in (registry.sites, registry.models, registered_devices.router, provisioning.router):
         app.include_router(router)
     app.mount("/", Page(project_folder() / settings.page))
     return app

@@ -104,3 +104,37 @@ class Imported(BaseModel):
     """What an import did."""
 
     devices: list[ImportedDevice]
+
+
+class Key(BaseModel):
+    """A provisioning key of a model; never the key itself."""
+
+    tenant: str
+    model: str
+    id: str
+    state: str = Field(description="good, used-up, expired or revoked")
+    uses: int = Field(description="how many devices it has registered")
+    most_uses: int | None = Field(description="how many it may register; null for any number")
+    created_ms: int
+    expires_ms: int | None
+    revoked_ms: int | None
+    version: int = Field(description="the ETag, for If-Match; a use does not change it")
+
+
+class NewKey(Key):
+    """A new provisioning key; it cannot be read again."""
+
+    key: str
+
+
+class Keys(BaseModel):
+    """All provisioning keys of a model."""
+
+    keys: list[Key]
+
+
+class Provisioned(Token):
+    """A device that has registered itself, and its token."""
+
+    model: str
+    made: bool = Field(description="false if it was registered before, with this very token")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib.resources import files
 
 import redis
@@ -11,11 +12,14 @@ from redis.retry import Retry
 from connectors.sinks.base import Sink
 from headwater.model.settings import SinkSettings
 
+_LOOK_S = 2.0
+
 
 class KeySink(Sink):
     """A sink into keys. Positions are committed to Kafka some time after the write.
 
-    A key remembers that the store has been filled: if it came back empty (no disk), the log is read again.
+    A key remembers that the store has been filled: if it came back empty (no disk), the log is read again. That is
+    looked for also while there is nothing to write.
     """
 
     keeps_positions = False
@@ -37,6 +41,7 @@ class KeySink(Sink):
         )
         self._script: dict[str, str] = {}
         self._filled = False
+        self._looked_at = 0.0
 
     def positions(self) -> dict[int, int]:
         """None are kept here; loads the scripts, which proves that the store answers."""
@@ -47,7 +52,16 @@ class KeySink(Sink):
 
     def holds_data(self) -> bool:
         """Whether a flush has ever succeeded since the store was last empty."""
-        return bool(self._client.exists(self.filled_key))
+        self._filled = bool(self._client.exists(self.filled_key))
+        return self._filled
+
+    def upkeep(self) -> None:
+        """Raises an outage if the store has become empty."""
+        if not self._filled or time.monotonic() - self._looked_at < _LOOK_S:
+            return
+        if not self.holds_data():
+            raise redis.ConnectionError(f"expected the key {self.filled_key}, got none: the store came back empty")
+        self._looked_at = time.monotonic()
 
     def remember_that_it_is_filled(self) -> None:
         """To be called after each write."""

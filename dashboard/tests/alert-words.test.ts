@@ -51,7 +51,7 @@ describe("what is the matter, in words", () => {
   it("says a change by its time", () => {
     const fast = rule({ kind: "rate", metric: "temperature_c", above: 2, per_ms: 60_000 });
     expect(what({ metric: "temperature_c", value: 3.25, level: 2 }, fast)).toBe(
-      "changes by 3.3 °C per 60 s, above 2.0 °C per 60 s",
+      "changes by 3.3 °C per min, above 2.0 °C per min",
     );
   });
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from headwater import registry
-from headwater.cli import tokens
+from headwater.cli import registered, tokens
 from headwater.cli.registered import Json, Version, attributes, database, given, tell, tell_all
 from headwater.cli.show import console
 from headwater.cli.snippets import mosquitto_line, python_snippet
@@ -163,3 +163,9 @@ def move(tenant: str, device: str, site: str, version: Version = None, as_json: 
         fields = changes(DEVICES, {"site": site})
         made = store.save(connection, DEVICES, tenant, device, fields, version or ANY_OLD, merge=True)
     tell(made, as_json)
+
+
+@app.command()
+def delete(tenant: str, device: str, version: Version = None, as_json: Json = False) -> None:
+    """Delete a device and its tokens: its connections end at once. Its readings stay."""
+    registered.delete(DEVICES, tenant, device, version, as_json)

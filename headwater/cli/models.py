@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from headwater.cli.registered import Json, database, given, tell, tell_all
+from headwater.cli import keys, registered
+from headwater.cli.registered import Json, Version, database, given, tell, tell_all
 from headwater.model.errors import BadFields, BadRequest, Fault
 from headwater.model.version import NEW
 from headwater.registry import search, store
@@ -17,6 +18,7 @@ from headwater.registry.entries import MODELS, changes
 from headwater.registry.fields import take
 
 app = typer.Typer(no_args_is_help=True, help="Models: kinds of devices, and what their metrics mean.")
+app.add_typer(keys.app, name="keys")
 
 
 @app.command()
@@ -50,6 +52,12 @@ def show(tenant: str, model: str, as_json: Json = False) -> None:
     with database() as connection:
         found = store.get(connection, MODELS, tenant, model)
     tell(found, as_json)
+
+
+@app.command()
+def delete(tenant: str, model: str, version: Version = None, as_json: Json = False) -> None:
+    """Delete a model and its provisioning keys. One that devices have is not deleted: give them another first."""
+    registered.delete(MODELS, tenant, model, version, as_json)
 
 
 def read(text: str, name: str) -> dict[str, dict[str, Any]]:

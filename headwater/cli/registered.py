@@ -17,11 +17,13 @@ from headwater.cli.show import console, told
 from headwater.cli.when import shown
 from headwater.model.errors import BadFields, Fault, StackError
 from headwater.model.settings import Settings
-from headwater.registry.entries import SCOPES
+from headwater.model.version import ANY_OLD
+from headwater.registry import store
+from headwater.registry.entries import SCOPES, Kind
 
 Json = Annotated[bool, typer.Option("--json", help="for scripts")]
 Version = Annotated[
-    int | None, typer.Option("--if-version", help="refuse if it has another version by now (`show` prints it)")
+    int | None, typer.Option("--if-version", min=1, help="refuse if it has another version by now (`show` prints it)")
 ]
 
 
@@ -58,6 +60,16 @@ def attributes(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
             read = value
         found.setdefault(scope, {})[name] = read
     return found
+
+
+def delete(kind: Kind[Any], tenant: str, name: str, version: int | None, as_json: bool) -> None:
+    """Deletes an entry, unless devices need it, and says so."""
+    with database() as connection:
+        store.remove(connection, kind, tenant, name, version or ANY_OLD)
+    if as_json:
+        typer.echo(json.dumps({"tenant": tenant, kind.table: name, "deleted": True}))
+        return
+    console.print(f"[bold]{escape(f'{tenant}/{name}')}[/bold]  deleted")
 
 
 def tell(entry: Any, as_json: bool) -> None:

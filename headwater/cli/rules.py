@@ -126,7 +126,7 @@ def list_(tenant: Tenant = "demo", as_json: Json = False) -> None:
 def delete(
     rule: str,
     tenant: Tenant = "demo",
-    version: Annotated[int | None, typer.Option(help="only if this is its version")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="only if this is its version")] = None,
     as_json: Json = False,
 ) -> None:
     """Delete a rule. Its versions are kept, and its open alerts are cleared."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from headwater.cli import registered
 from headwater.cli.registered import Json, Version, database, given, tell, tell_all
 from headwater.model.version import ANY_OLD, NEW
 from headwater.registry import search, store
@@ -60,3 +61,9 @@ def set_(
         fields = changes(SITES, given(title=title, zone=zone, place=place))
         made = store.save(connection, SITES, tenant, site, fields, version or ANY_OLD, merge=True)
     tell(made, as_json)
+
+
+@app.command()
+def delete(tenant: str, site: str, version: Version = None, as_json: Json = False) -> None:
+    """Delete a site. One that devices are at is not deleted: move them first."""
+    registered.delete(SITES, tenant, site, version, as_json)

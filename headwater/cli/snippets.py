@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from headwater.registry.provisioning import REQUEST, RESPONSE, USER
+
 
 def mosquitto_line(mqtt: str, tenant: str, device: str, token: str) -> str:
     """A command that publishes one reading."""
@@ -11,6 +13,15 @@ def mosquitto_line(mqtt: str, tenant: str, device: str, token: str) -> str:
     return (
         f"mosquitto_pub -h {at.hostname} -p {at.port or 1883} -q 1 -u '{tenant}/{device}' -P '{token}' "
         f"-t 'v1/{tenant}/{device}/telemetry' -m '{{\"temperature\": 21.5}}'"
+    )
+
+
+def provision_lines(mqtt: str, api: str, key: str) -> str:
+    """Commands with which a device registers itself, over MQTT and over HTTP; either prints its token."""
+    at, request = urlsplit(mqtt), '{"device": "NAME"}'
+    return (
+        f"mosquitto_rr -h {at.hostname} -p {at.port or 1883} -q 1 -u {USER} -P '{key}' -t {REQUEST} -e {RESPONSE} "
+        f"-m '{request}'\ncurl -X POST {api}/v1/provision -H 'Authorization: Bearer {key}' -d '{request}'"
     )
 
 

@@ -110,7 +110,9 @@ class DoorSettings(Settings):
     bridge_password: SecretStr = Field(SecretStr(""), description="the bridge's MQTT password")
     bridge_session: str = Field("headwater-bridge", description="client id of the bridge's persistent session")
     bridge_filter: str = Field(
-        "v1/+/+/telemetry", description="what the bridge subscribes to; scale out by tenant prefix"
+        "v1/+/+/telemetry",
+        description="the readings that the bridge subscribes to, with the attributes of the same devices; scale out by "
+        "tenant prefix",
     )
     bridge_receive_max: int = Field(
         2_000, ge=1, le=65_535, description="unacknowledged messages in flight: the back-pressure"
@@ -128,6 +130,11 @@ class BrokerSettings(Settings):
     )
     broker_bridge_away_ms: int = Field(
         10 * MINUTE_MS, ge=1_000, description="how long the bridge may be away before publishers are refused"
+    )
+    unknown_devices: Literal["refuse", "claim"] = Field(
+        "refuse",
+        description="what becomes of devices that nobody has registered: refused, or registered when they come with a "
+        "provisioning key of a model (docs/registry.md)",
     )
     broker_metrics_port: int = Field(0, ge=0, description="Prometheus metrics of the broker; 0 means none")
     bridge_user: str = Field("_bridge", description="the bridge's MQTT user")
@@ -251,6 +258,11 @@ class ApiSettings(Settings):
     """The API process."""
 
     access_key: SecretStr = Field(SecretStr(""), description="the key that API and page ask for; made at first start")
+    unknown_devices: Literal["refuse", "claim"] = Field(
+        "refuse",
+        description="what becomes of devices that nobody has registered: refused, or registered when they come with a "
+        "provisioning key of a model (docs/registry.md)",
+    )
     api_port: int = Field(8000, ge=1, description="port of the API and the page")
     tick_ms: int = Field(250, ge=20, description="how often live frames are sent")
     live_rows: int = Field(200_000, ge=100, description="rows kept in memory so that a reconnect resumes without a gap")

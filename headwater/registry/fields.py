@@ -21,6 +21,8 @@ MAX_TITLE = 200
 MAX_TEXT = 1_000
 MAX_TAGS = 64
 MAX_ATTRIBUTES = 200
+MAX_CLIENT_BYTES = 16_384
+"""Most bytes (JSON) of what a device says of itself, in a message and in all."""
 MAX_METRICS = 256
 METRIC_FIELDS = ("unit", "scale", "low", "high", "sensitivity", "title")
 _TAG = re.compile(r"[^\s,;+#/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}")
@@ -125,6 +127,17 @@ def number(value: object) -> float:
     if not math.isfinite(made):
         raise ValueError("expected a number")
     return made
+
+
+def whole(least: int, most: int) -> Check:
+    """A whole number between the two, both included."""
+
+    def check(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(f"expected a whole number from {least} to {most}")
+        return value
+
+    return check
 
 
 def scale(value: object) -> float:

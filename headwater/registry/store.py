@@ -118,7 +118,7 @@ def remove(conn: Connection[Any], kind: Kind[Any], tenant: str, name: str, expec
     except psycopg.errors.ForeignKeyViolation:
         raise Conflict(
             f"expected a {kind.table} without devices, and {name!r} has some; move them first "
-            f"(`headwater devices list --{kind.table} {name}`)"
+            f"(`headwater devices list --tenant {tenant} --{kind.table} {name}`)"
         ) from None
 
 

@@ -1,7 +1,7 @@
-"""Clears the alerts of a pattern that nobody would clear: those that were open when it was changed or undeployed.
+"""Clears the alerts of patterns: when their time is over, and when their pattern was changed or undeployed.
 
-A job clears what it has raised as log time goes on. One with another query knows nothing of what the one before it has
-raised, and after the last one there is none.
+A match is over when it is found, so no reading can clear its alert. When it is cleared, and what is said of it, follows
+from the log and from what was deployed alone, whenever this is called: only how early it is known depends on that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import psycopg
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, Producer
 
 from headwater.model import codec
 from headwater.model.alert import AlertEvent, Why, pattern_rule
@@ -23,16 +23,17 @@ from headwater.sql.deployed import Deployed
 _WAIT_S = 10.0
 
 
-def clear(settings: JobSettings, known: Iterable[Deployed]) -> list[str]:
-    """Clears what was open before each pattern's `from_ms`, at that time; what it did, a line for each pattern.
+def clear(settings: JobSettings, known: Iterable[Deployed], now: int) -> list[str]:
+    """Clears what is due at `now` (epoch ms); what it did, a line for each pattern.
 
-    An alert is looked for in PostgreSQL, and what is said of it again is the same: until the sink has taken it in, each
-    call publishes it once more, and nothing comes of that. Raises `StackError` if PostgreSQL or Kafka is away.
+    An alert is due `clear_ms` after it was raised, in log time; one that was open before its pattern's `from_ms` at
+    that time. It is looked for in PostgreSQL, and what is said of it again is the same: until the sink has taken it in,
+    each call publishes it once more, and nothing comes of that. Raises `StackError` if PostgreSQL or Kafka is away.
     """
     patterns = {pattern_rule(one.name): one for one in known if one.kind == "pattern"}
     if not patterns:
         return []
-    events = [_cleared(patterns[row[2]], row) for row in _open(settings, list(patterns))]
+    events = [_cleared(patterns[row[2]], row, now) for row in _open(settings, list(patterns))]
     due = [event for event in events if event is not None]
     if due:
         _publish(settings, due)
@@ -52,11 +53,11 @@ def _open(settings: JobSettings, rules: list[str]) -> list[tuple[Any, ...]]:
         raise StackError(f"PostgreSQL did not answer for open alerts: {error}", "`headwater status`.") from error
 
 
-def _cleared(one: Deployed, row: tuple[Any, ...]) -> AlertEvent | None:
+def _cleared(one: Deployed, row: tuple[Any, ...], now: int) -> AlertEvent | None:
     tenant, alert_id, rule, version, device, metric, severity, start, changed = row
-    if changed >= one.from_ms:
+    at, why = _end(one, changed)
+    if at > now:
         return None
-    why: Why = "rule-changed" if one.wanted else "rule-deleted"
     return AlertEvent(
         v=codec.VERSION,
         alert_id=alert_id,
@@ -67,21 +68,35 @@ def _cleared(one: Deployed, row: tuple[Any, ...]) -> AlertEvent | None:
         happened="cleared",
         why=why,
         severity=severity,
-        event_time=one.from_ms,
+        event_time=at,
         start=start,
-        log_time=one.from_ms,
+        log_time=at,
         metric=metric,
     )
 
 
+def _end(one: Deployed, raised: int) -> tuple[int, Why]:
+    """When an alert raised at that log time ends, and why."""
+    if raised >= one.from_ms:
+        return raised + one.clear_ms, "expired"
+    return one.from_ms, "rule-changed" if one.wanted else "rule-deleted"
+
+
 def _publish(settings: JobSettings, events: list[AlertEvent]) -> None:
-    config = {"enable.idempotence": True, "partitioner": "murmur2_random", "message.timeout.ms": int(_WAIT_S * 1_000)}
-    producer = Producer({"bootstrap.servers": settings.kafka, **config})
-    try:
-        for event in events:
-            key = codec.device_key(event.tenant, event.device)
-            producer.produce(TOPIC.name, codec.encode(event), key, timestamp=event.log_time)
-    except KafkaException as error:
-        raise StackError(f"Kafka did not take what clears alerts: {error}", "`headwater status`.") from error
-    if producer.flush(_WAIT_S + 1):
-        raise StackError("Kafka did not take what clears alerts.", "`headwater status`.")
+    failed: list[KafkaError] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": settings.kafka,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "message.timeout.ms": int(_WAIT_S * 1_000),
+            "on_delivery": lambda error, _: failed.append(error) if error else None,
+        }
+    )
+    for event in events:
+        key = codec.device_key(event.tenant, event.device)
+        producer.produce(TOPIC.name, codec.encode(event), key, timestamp=event.log_time)
+    left = producer.flush(_WAIT_S + 1)
+    if left or failed:
+        why = failed[0] if failed else "no answer"
+        raise StackError(f"Kafka did not take what clears alerts ({why}).", "`headwater status`.")

@@ -94,7 +94,7 @@ class QueryKeeper:
             except (StackError, BadRequest) as error:
                 said.append(f"{one.name}: {error}")
         try:
-            said += closing.clear(self.settings, deployed.all_of(self.state))
+            said += closing.clear(self.settings, deployed.all_of(self.state), now_ms())
         except StackError as error:
             said.append(f"open alerts of patterns: {error}")
         return said

@@ -1,10 +1,11 @@
 """A pattern as an analyst writes it: `sql/patterns/NAME.sql`, a query with `match_recognize`, and `NAME.yml`.
 
-The query is over `readings_in_order` and gives a row for each match: `tenant, device, metric, start, event_time, value,
-level, matched`. `start` is the event time of the first reading of a match, `event_time` and `value` are of the last
-one, `level` is what `value` was compared with (or null), and `matched` is `match_rowtime(appended)`.
+The query is over `readings_in_order` and gives a row for each match: `tenant, device, metric, start, event_time,
+log_time, value, level`. `start` is the event time of the first reading of a match; `event_time`, `log_time` and `value`
+are of the last one, and `level` is what `value` was compared with (or null).
 
-A match is an alert like any other: it is raised by its last reading, and cleared by log time alone, `clear_ms` later.
+A match is an alert like any other: its job raises it, and `headwater.sql.closing` clears it, `clear_ms` of log time
+later.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ MATCH_COLUMNS: dict[str, type] = {
     "metric": str,
     "start": int,
     "event_time": int,
+    "log_time": int,
     "value": float,
     "level": float,
-    "log_time": int,
 }
-"""What a test may expect of a match."""
+"""What a pattern's query gives."""
 
 LEAST_CLEAR_MS = 1_000
 MOST_CLEAR_MS = 7 * 24 * 3_600_000
@@ -59,10 +60,8 @@ class Pattern(Query):
     kind: ClassVar[str] = "pattern"
     folder: ClassVar[str] = "sql/patterns"
     reads: ClassVar[str] = "readings_in_order"
-    gives: ClassVar[tuple[str, ...]] = (
-        *("tenant", "device", "metric", "start", "event_time", "value", "level", "matched"),
-    )
-    rows: ClassVar[str] = "pattern_events"
+    gives: ClassVar[tuple[str, ...]] = tuple(MATCH_COLUMNS)
+    rows: ClassVar[str] = "pattern_rows"
     tells: ClassVar[str] = "event_time"
 
     severity: str
@@ -97,7 +96,7 @@ class Pattern(Query):
     @property
     def made_of(self) -> list[Any]:
         """The query, its inputs, and what its alerts say."""
-        return [self.query, sorted(self.inputs), self.severity, self.clear_ms]
+        return [self.query, sorted(self.inputs), self.severity]
 
     @property
     def options(self) -> dict[str, str]:
@@ -105,7 +104,7 @@ class Pattern(Query):
         return {"table.exec.mini-batch.enabled": "false"}
 
     def starts(self, run: Run, settings: JobSettings, now_ms: int) -> tuple[int, int]:  # noqa: ARG002  # as all kinds
-        """From when it was deployed: a job that has lost its state finds the same matches again, and clears them."""
+        """From when it was deployed: a job that has lost its state finds the same matches again."""
         return run.from_ms or now_ms, 0
 
     def source_statements(self, run: Run, settings: JobSettings) -> list[str]:
@@ -132,12 +131,10 @@ class Pattern(Query):
         return [Template(tables.text("analysis/given_slices")).substitute(given, count=len(rows))]
 
     def view_statements(self) -> list[str]:
-        """Its readings in their order, its matches, and what happens to their alerts."""
-        clear = {"clear_ms": self.clear_ms, "clear_s": f"{self.clear_ms / 1_000:.3f}"}
+        """Its readings in their order, and its matches."""
         return [
             tables.text("analysis/readings_in_order"),
             Template(tables.text("analysis/pattern_rows")).substitute(query=self.query),
-            Template(tables.text("analysis/pattern_events")).substitute(clear),
         ]
 
     def insert_statement(self, run: Run) -> str:
@@ -146,9 +143,9 @@ class Pattern(Query):
         return Template(tables.text("analysis/pattern_sink")).substitute(given)
 
     def held(self, rows: Iterable[Row], columns: list[str]) -> dict[Key, dict[str, Any]]:
-        """What was raised."""
+        """Every match."""
         found = [dict(zip(columns, row.values, strict=True)) for row in rows]
-        return {self.key(one): one for one in found if one["happened"] == "raised"}
+        return {self.key(one): one for one in found}
 
     def key(self, row: Mapping[str, Any]) -> Key:
         """What the id of an alert is made from."""
@@ -157,12 +154,6 @@ class Pattern(Query):
     def named(self, key: Key) -> str:
         """Device, metric and start."""
         return f"{key[1]}, {key[2]} from {key[3]}"
-
-    def explained(self, said: str) -> str:
-        """As of any query; and Flink speaks of time attributes where `matched` is none."""
-        if "time attribute" in said and "MATCH_ROWTIME" not in said:
-            said = f"expected match_rowtime(appended) as matched, got something else ({said})"
-        return super().explained(said)
 
 
 def _log_time(row: Mapping[str, Any], before: int) -> int:

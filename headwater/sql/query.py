@@ -52,7 +52,7 @@ class Query(ABC):
     reads: ClassVar[str]
     """The view that a query is over."""
     gives: ClassVar[tuple[str, ...]]
-    """The columns that a query must have."""
+    """The columns that a query must give."""
     rows: ClassVar[str]
     """The view of what a test compares, after all statements."""
     tells: ClassVar[str]

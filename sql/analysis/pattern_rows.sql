@@ -1,5 +1,4 @@
--- What a pattern's query gives, in the types that alerts have. `matched` stays what it is: the log time of the match, which
--- windows can be made of. What no store could hold is left out.
+-- What a pattern's query gives, in the types that alerts have. What no store could hold is left out.
 create temporary view pattern_rows as
 select
     cast(tenant as string) as tenant,
@@ -7,10 +6,9 @@ select
     cast(metric as string) as metric,
     cast(`start` as bigint) as `start`,
     cast(event_time as bigint) as event_time,
+    cast(log_time as bigint) as log_time,
     case when `value` between -1e100 and 1e100 then cast(`value` as double) end as `value`,
-    case when level between -1e100 and 1e100 then cast(level as double) end as level,
-    extract(epoch from matched) * 1000 + extract(millisecond from matched) as log_time,
-    matched
+    case when level between -1e100 and 1e100 then cast(level as double) end as level
 from (
     ${query}
 ) as query
@@ -19,3 +17,4 @@ where tenant is not null
     and metric is not null
     and `start` is not null
     and event_time is not null
+    and log_time is not null

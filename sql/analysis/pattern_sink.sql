@@ -1,5 +1,4 @@
--- Events of a pattern's alerts as all events of alerts are written. The id is made from what an alert is about, in Flink
--- itself: a restart or a replay names the same.
+-- Each match raises an alert. Its id is made from what it is about, in Flink itself: a restart or a replay names the same.
 insert into alerts (record_key, payload, stamp)
 select
     concat(tenant, '/', device) as record_key,
@@ -12,8 +11,8 @@ select
         key 'rule' value '${rule}',
         key 'version' value ${version},
         key 'device' value device,
-        key 'happened' value happened,
-        key 'why' value why,
+        key 'happened' value 'raised',
+        key 'why' value 'reading',
         key 'severity' value '${severity}',
         key 'event_time' value event_time,
         key 'start' value `start`,
@@ -24,4 +23,4 @@ select
         absent on null
     ) as payload,
     to_timestamp_ltz(log_time, 3) as stamp
-from pattern_events
+from pattern_rows

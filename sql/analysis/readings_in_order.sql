@@ -9,6 +9,7 @@ select
     s.metric,
     s.pane + a.since as ts,
     s.vs[a.place] as `value`,
+    extract(epoch from s.appended) * 1000 + extract(millisecond from s.appended) as log_time,
     s.appended
 from (
     select

@@ -6,9 +6,9 @@ select
     metric,
     started as `start`,
     stalled as event_time,
-    last_value as `value`,
-    top as level,
-    matched
+    known as log_time,
+    latest as `value`,
+    top as level
 from readings_in_order
 match_recognize (
     partition by tenant, device, metric
@@ -16,9 +16,9 @@ match_recognize (
     measures
         low.ts as started,
         last(stall.ts) as stalled,
-        last(stall.`value`) as last_value,
-        last(rise.`value`) as top,
-        match_rowtime(appended) as matched
+        last(stall.log_time) as known,
+        last(stall.`value`) as latest,
+        last(rise.`value`) as top
     one row per match
     after match skip past last row
     pattern (low rise{5,} stall{3}) within interval '15' minute

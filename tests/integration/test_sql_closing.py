@@ -1,10 +1,10 @@
-"""Open alerts of a pattern that was changed or undeployed are cleared, once, and no others."""
+"""Alerts of patterns are cleared when their time is over, or their pattern was changed or undeployed, and no others."""
 
+import time
 import uuid
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer
 
 from connectors.sinks.alerts import AlertSink
 from headwater.model.alert import AlertEvent, alert_id
@@ -13,9 +13,10 @@ from headwater.model.settings import JobSettings, SinkSettings
 from headwater.model.topics import ALERTS
 from headwater.sql import closing
 from headwater.sql.deployed import Deployed
+from tests.integration.analysts import reading
 from tests.integration.sinks import create_topics, fresh_database
 
-T0 = 4_000_000_000_000
+T0 = time.time_ns() // 1_000_000 - 60_000
 START = T0 - 5
 CHANGED = T0 + 10_000
 
@@ -35,25 +36,25 @@ def event(tenant: str, rule: str, device: str, at: int, happened="raised", why="
 
 def pattern(name: str, wanted: bool) -> Deployed:
     said = {"query": "q", "description": "d", "owner": "o", "grain": "g", "inputs": ["m"], "severity": "minor"}
+    said["clear_ms"] = 5_000
     return Deployed(name=name, kind="pattern", from_ms=CHANGED, wanted=wanted, **said)
 
 
-def published(kafka: str, tenant: str) -> list[AlertEvent]:
-    """All events of a tenant that are on the topic now."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": f"of-{uuid.uuid4()}", "auto.offset.reset": "earliest"})
-    consumer.subscribe([ALERTS.name])
-    found, empty = [], 0
-    while empty < 5:
-        messages = consumer.consume(500, 1.0)
-        empty = 0 if messages else empty + 1
-        found += [one for one in messages if (one.key() or b"").startswith(f"{tenant}/".encode())]
-    consumer.close()
-    events = [decode(AlertEvent, one.value()) for one in found]
-    assert [one.key() for one in found] == [device_key(tenant, one.device) for one in events]
-    return events
+def published(kafka: str, tenant: str, wanted: int) -> list[AlertEvent]:
+    """The events of a tenant on the topic, as soon as there are so many."""
+    found: list[AlertEvent] = []
+    until = time.monotonic() + 60
+    with reading(kafka, ALERTS) as ask:
+        while len(found) < wanted and time.monotonic() < until:
+            message = ask(0.5)
+            if message is not None and not message.error() and (message.key() or b"").startswith(f"{tenant}/".encode()):
+                found.append(decode(AlertEvent, message.value()))
+                assert message.key() == device_key(tenant, found[-1].device)
+                assert message.timestamp()[1] == found[-1].log_time
+    return found
 
 
-def test_what_was_open_before_a_change_is_cleared_at_that_time_and_nothing_else_is(kafka: str, url: str):
+def test_an_alert_is_cleared_when_its_time_is_over_or_its_pattern_is_another_and_no_other_is(kafka: str, url: str):
     create_topics(kafka, [ALERTS.name])
     tenant = f"closing-{uuid.uuid4().hex[:8]}"
     settings = JobSettings(_env_file=None, kafka=kafka, postgres=url)
@@ -63,7 +64,8 @@ def test_what_was_open_before_a_change_is_cleared_at_that_time_and_nothing_else_
         event(tenant, "pattern:changed", "over", T0),
         event(tenant, "pattern:changed", "over", T0 + 7, "cleared", "expired"),
         event(tenant, "pattern:gone", "open", T0 + 1),
-        event(tenant, "pattern:changed", "new", CHANGED),  # the changed pattern has raised it
+        event(tenant, "pattern:changed", "new", CHANGED + 2),  # the changed pattern has raised it
+        event(tenant, "pattern:changed", "old", CHANGED),
         event(tenant, "pattern:other", "open", T0),  # nobody has deployed that one here
         event(tenant, "changed", "open", T0),  # a rule of the same name
     ]
@@ -73,9 +75,9 @@ def test_what_was_open_before_a_change_is_cleared_at_that_time_and_nothing_else_
     sink.flush()
 
     wanted = ["changed: 1 open alerts cleared", "gone: 1 open alerts cleared"]
-    assert closing.clear(settings, known) == wanted
-    assert closing.clear(settings, known) == wanted  # the sink has not seen it yet
-    events = published(kafka, tenant)
+    assert closing.clear(settings, known, CHANGED) == wanted
+    assert closing.clear(settings, known, CHANGED + 4_999) == wanted  # the sink has not seen it yet
+    events = published(kafka, tenant, 4)
     assert len(events) == 4
     assert {(one.alert_id, one.why, one.happened, one.event_time, one.log_time) for one in events} == {
         (before[0].alert_id, "rule-changed", "cleared", CHANGED, CHANGED),
@@ -84,8 +86,14 @@ def test_what_was_open_before_a_change_is_cleared_at_that_time_and_nothing_else_
 
     sink.write(events, {})
     sink.flush()
+    assert closing.clear(settings, known, CHANGED + 4_999) == []
+    assert closing.clear(settings, known, CHANGED + 5_001) == wanted[:1]
+    [expired] = {one for one in published(kafka, tenant, 5) if one not in events}
+    at = CHANGED + 5_000
+    assert (expired.device, expired.why, expired.event_time, expired.log_time) == ("old", "expired", at, at)
+    sink.write([expired], {})
+    sink.flush()
     sink.disconnect()
-    assert closing.clear(settings, known) == []
     with psycopg.connect(url) as connection:
         rows = connection.execute("select rule, device from alert where cleared is null order by rule").fetchall()
     assert rows == [("changed", "open"), ("pattern:changed", "new"), ("pattern:other", "open")]
@@ -94,4 +102,4 @@ def test_what_was_open_before_a_change_is_cleared_at_that_time_and_nothing_else_
 def test_metrics_have_no_alerts(url: str):
     settings = JobSettings(_env_file=None, kafka="127.0.0.1:1", postgres=url)
     said = {"query": "q", "description": "d", "owner": "o", "grain": "g", "inputs": ["m"]}
-    assert closing.clear(settings, [Deployed(name="m", from_ms=CHANGED, **said)]) == []
+    assert closing.clear(settings, [Deployed(name="m", from_ms=CHANGED, **said)], CHANGED) == []

@@ -47,18 +47,20 @@ def tell(rng: random.Random, tenant: str, device: str, start: int, cleared: bool
     return events
 
 
-def story(seed: int, tenants: tuple[str, ...] = ("demo",), alerts: int = 30) -> list[AlertEvent]:
-    """Events of many alerts, those of each in their order, as one log."""
+def story(seed: int, tenants: tuple[str, ...] = ("demo",), alerts: int = 30, begin: int = T0) -> list[AlertEvent]:
+    """Events of many alerts that start each second from `begin` on, those of each in their order, as one log."""
     rng = random.Random(seed)
     parts = [
-        tell(rng, rng.choice(tenants), f"d{rng.randrange(5)} ü\"'\\", T0 + number * 1_000, rng.random() < 0.6)
+        tell(rng, rng.choice(tenants), f"d{rng.randrange(5)} ü\"'\\", begin + number * 1_000, rng.random() < 0.6)
         for number in range(alerts)
     ]
     log = []
     while parts:
-        part = rng.choice(parts)
-        log.append(part.pop(0))
-        parts = [each for each in parts if each]
+        at = rng.randrange(len(parts))
+        log.append(parts[at].pop(0))
+        if not parts[at]:
+            parts[at] = parts[-1]
+            parts.pop()
     return log
 
 

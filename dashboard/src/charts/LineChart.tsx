@@ -4,7 +4,7 @@ import "uplot/dist/uPlot.min.css";
 import { dayTime, shortTime } from "../format/time";
 import { axisSplits, formatAxis, type Metric } from "../format/units";
 import type { Drawn, Stats } from "./chart-data";
-import { drawLimits } from "./draw-limits";
+import { drawLabels, drawLevels } from "./draw-limits";
 import { onFrame } from "./frames";
 import { isShown, type Limit, withinReach } from "./limits";
 import { getPalette, paletteVersion } from "./palette";
@@ -128,14 +128,14 @@ function options(props: Props, width: number, height: number, latest: () => Prop
     hooks: {
       setCursor: [(u) => latest().onHover(pointAt(u))],
       drawAxes: [(u) => limitsOn(u, latest())],
-      draw: props.head ? [drawHead] : [],
+      draw: [...(props.head ? [drawHead] : []), (u) => drawLabels(u, props.metric, latest().limits)],
     },
   };
 }
 
 /** The levels lie over the grid and under the line. */
-function limitsOn(u: uPlot, { metric, limits, onLimits }: Props): void {
-  drawLimits(u, metric, limits);
+function limitsOn(u: uPlot, { limits, onLimits }: Props): void {
+  drawLevels(u, limits);
   const { min, max } = u.scales.y ?? {};
   onLimits(limits.map(({ level }) => isShown(level, min ?? Number.NaN, max ?? Number.NaN)));
 }

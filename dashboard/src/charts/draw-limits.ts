@@ -5,24 +5,34 @@ import { getPalette } from "./palette";
 
 const FONT_PX = 10.5;
 
-/** Draws the levels that the axis shows: each as a line with its severity, and lighter, dashed, where it clears. */
-export function drawLimits(u: uPlot, metric: Metric, limits: Limit[]): void {
+type Paint = (limit: Limit, low: number, high: number, ratio: number) => void;
+
+/** Under the values: each level that the axis shows as a line, and lighter, dashed, where it clears. */
+export function drawLevels(u: uPlot, limits: Limit[]): void {
+  within(u, limits, ({ severity, level, clear }, low, high, ratio) => {
+    u.ctx.strokeStyle = getPalette().severity[severity];
+    u.ctx.lineWidth = ratio;
+    if (clear !== null && isShown(clear, low, high)) line(u, clear, 0.55, [3 * ratio, 4 * ratio]);
+    if (isShown(level, low, high)) line(u, level, 0.9, []);
+  });
+}
+
+/** Over the values: what each level says. */
+export function drawLabels(u: uPlot, metric: Metric, limits: Limit[]): void {
+  within(u, limits, (limit, low, high, ratio) => {
+    if (isShown(limit.level, low, high)) label(u, metric, limit, ratio);
+  });
+}
+
+function within(u: uPlot, limits: Limit[], paint: Paint): void {
   const { min, max } = u.scales.y ?? {};
   if (!limits.length || min === undefined || max === undefined || min === null || max === null) return;
-  const ratio = window.devicePixelRatio || 1;
   const { ctx, bbox } = u;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  for (const limit of limits) {
-    ctx.strokeStyle = getPalette().severity[limit.severity];
-    ctx.lineWidth = ratio;
-    if (limit.clear !== null && isShown(limit.clear, min, max))
-      line(u, limit.clear, 0.55, [3 * ratio, 4 * ratio]);
-    if (isShown(limit.level, min, max)) line(u, limit.level, 0.9, []);
-  }
-  for (const limit of limits) if (isShown(limit.level, min, max)) label(u, metric, limit, ratio);
+  for (const limit of limits) paint(limit, min, max, window.devicePixelRatio || 1);
   ctx.restore();
 }
 

@@ -40,10 +40,12 @@ type Compared = Decided & { value: number; level: number };
 const isCompared = (decided: Decided): decided is Compared =>
   typeof decided.value === "number" && decided.level !== null;
 
+const PER: Record<number, string> = { 1000: "s", 60000: "min", 3600000: "h" };
+
 /** "97.2 %, above 95.0 %": a number and the level that it is beyond, or back at. */
 function comparison({ metric, value, level }: Compared, rule: Rule | undefined, over: boolean): string {
   const when = rule?.when;
-  const rate = when?.kind === "rate" ? ` per ${span(when.per_ms ?? 1_000)}` : "";
+  const rate = when?.kind === "rate" ? ` per ${PER[when.per_ms ?? 1_000] ?? span(when.per_ms ?? 1_000)}` : "";
   const says = (number: number) => formatText(describe(metric), number) + rate;
   const side = value > level ? "above" : value < level ? "below" : "at";
   return `${rate && "changes by "}${says(value)}, ${over || isBack(value, level, rule) ? "back " : ""}${side} ${says(level)}`;

@@ -34,8 +34,8 @@ export function AlertTools({ filter }: { filter: AlertFilter }) {
       </fieldset>
       <div className="selects">
         <Select
-          label="Severity"
-          none="Any"
+          name="Severity"
+          none="Any severity"
           value={filter.atLeast ?? ""}
           options={severities.map((one) => [
             one,
@@ -44,16 +44,16 @@ export function AlertTools({ filter }: { filter: AlertFilter }) {
           choose={(atLeast) => chooseAlerts({ atLeast: (atLeast || null) as Severity | null })}
         />
         <Select
-          label="Rule"
-          none="Any"
+          name="Rule"
+          none="Any rule"
           value={filter.rule ?? ""}
           options={names.map((rule) => [rule, rule])}
           choose={(rule) => chooseAlerts({ rule: rule || null })}
         />
         <DeviceField device={filter.device} />
         <Select
-          label="Seen"
-          none="Any"
+          name="Acknowledged"
+          none="Acknowledged or not"
           value={filter.acknowledged === null ? "" : String(filter.acknowledged)}
           options={[
             ["false", "Not acknowledged"],
@@ -85,11 +85,10 @@ function DeviceField({ device }: { device: string | null }) {
   };
   return (
     <form className="select" data-on={device !== null} onSubmit={submit}>
-      <label htmlFor={`${list}-field`}>Device</label>
       <input
-        id={`${list}-field`}
         type="search"
-        placeholder="Any"
+        aria-label="Device"
+        placeholder="Any device"
         list={list}
         value={text}
         onBlur={() => choose(text)}

@@ -56,6 +56,7 @@ function DevicePage({ device }: { device: LiveDevice }) {
   const rules = useDeviceRules(device.name);
   useAlertBook();
   const worst = alerts.worstByMetric(device.name);
+  const standing = alerts.of(device.name);
   return (
     <section className="device" data-state="device">
       <header className="page-head">
@@ -63,7 +64,11 @@ function DevicePage({ device }: { device: LiveDevice }) {
         <div className="title">
           <h1>{device.name}</h1>
           {device.name === OWN_DEVICE && <em className="badge">This machine</em>}
-          <Standings {...alerts.of(device.name)} />
+          {standing.n > 0 && (
+            <a href="#alerts">
+              <Standings {...standing} />
+            </a>
+          )}
         </div>
         <Facts device={device} />
         <Ranges />

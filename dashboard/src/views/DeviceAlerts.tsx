@@ -18,6 +18,7 @@ export function DeviceAlerts({ device }: { device: string }) {
   const more = new URLSearchParams({ device, condition: "any" });
   return (
     <section
+      id="alerts"
       className="card device-alerts"
       aria-labelledby="alerts-title"
       data-state={rows ? "alerts" : "loading"}

@@ -31,8 +31,8 @@ export function FleetTools({ shown }: { shown: number }) {
         {facets.map(({ facet, names }) => (
           <Select
             key={facet}
-            label={FACETS[facet]}
-            none="Any"
+            name={FACETS[facet]}
+            none={`Any ${facet}`}
             value={choice[facet] ?? ""}
             options={names.map(([name, n]) => [name, `${name} (${n})`])}
             choose={(name) => chooseFleet({ [facet]: name || null })}
@@ -40,15 +40,15 @@ export function FleetTools({ shown }: { shown: number }) {
         ))}
         {groups.length > 0 && (
           <Select
-            label="Group"
-            none="None"
+            name="Group"
+            none="Not grouped"
             value={choice.group ?? ""}
             options={groups.map((facet) => [facet, `By ${facet}`])}
             choose={(group) => chooseFleet({ group: (group || null) as Facet | null })}
           />
         )}
         <Select
-          label="Sort"
+          name="Sort"
           value={choice.sort}
           options={Object.entries(SORTS)}
           choose={(sort) => chooseFleet({ sort: sort as Sort })}
