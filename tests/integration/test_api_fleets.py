@@ -29,8 +29,9 @@ def tenant() -> str:
     return f"t{uuid.uuid4().hex[:8]}"
 
 
-def all_of(tenant: str):
-    return [row(tenant, name, "m", count=number) for number, name in enumerate(("a", "_site/über", "_model/m 1"), 1)]
+def all_of(tenant: str, pane: int):
+    names = ("a", "_site/über", "_model/m 1")
+    return [row(tenant, name, "m", pane=pane, count=number) for number, name in enumerate(names, 1)]
 
 
 def test_the_series_of_a_site_and_of_a_model_are_answered_like_that_of_a_device(api, stores, tenant):
@@ -43,11 +44,11 @@ def test_the_series_of_a_site_and_of_a_model_are_answered_like_that_of_a_device(
         assert answer["columns"]["count"] == [number]
         assert answer["columns"]["mean"] == [4.0]
     assert answer["device"] == "_model/m 1"
-    assert api.json("/v1/sites/über/series", tenant=tenant, metric="m", points=5)["level"] == "1m"
+    assert api.json("/v1/sites/über/series", tenant=tenant, metric="m", points=20)["level"] == "1m"
 
 
 def test_what_is_not_there_is_said_with_near_names(api, stores, log, tenant):
-    log.rows(*all_of(tenant))
+    log.rows(*all_of(tenant, this_pane()))
     eventually(lambda: api.json("/v1/fleets", tenant=tenant)["fleets"])
     answer = api.get("/v1/sites/uber/series", tenant=tenant, metric="m")
     assert answer.status_code == 404
@@ -59,7 +60,7 @@ def test_what_is_not_there_is_said_with_near_names(api, stores, log, tenant):
 
 
 def test_fleets_are_listed_with_their_newest_values_and_are_no_devices(api, stores, log, tenant):
-    rows = all_of(tenant)
+    rows = all_of(tenant, this_pane())
     log.rows(*rows)
     stores.latest(*rows)
     eventually(lambda: api.json("/v1/devices", tenant=tenant)["devices"])
@@ -70,11 +71,12 @@ def test_fleets_are_listed_with_their_newest_values_and_are_no_devices(api, stor
 
 
 def test_live_clients_get_fleets_that_they_name_and_no_others(api, log, tenant):
-    log.rows(*all_of(tenant))
+    pane = this_pane()
+    log.rows(*all_of(tenant, pane))
     with api.live() as fleet, api.live() as site:
         fleet.subscribe(tenant).until(lambda one: one.rows)
         site.subscribe(tenant, ["_site/über"]).until(lambda one: one.rows)
-        log.rows(row(tenant, "_site/über", "m", count=9), row(tenant, "a", "m", count=8))
+        log.rows(row(tenant, "_site/über", "m", pane=pane, count=9), row(tenant, "a", "m", pane=pane, count=8))
         site.until(lambda one: set(one.rows.values()) == {9})
         fleet.until(lambda one: set(one.rows.values()) == {8})
         assert {key[0] for key in site.rows} == {"_site/über"}
