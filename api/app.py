@@ -13,6 +13,7 @@ from api.rest import (
     devices,
     docs,
     events,
+    fleets,
     health,
     metrics,
     problems,
@@ -66,7 +67,22 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     state.feed.on_tick += [lambda *_: frames.forget(), lambda *_: alert_frames.forget()]
     app.add_middleware(Measured, meters=state.meters)
     problems.install(app)
-    for door in (devices, series, readings, rules, device_rules, alerts, events, status, health, metrics, docs, live):
+    doors = (
+        devices,
+        series,
+        fleets,
+        readings,
+        rules,
+        device_rules,
+        alerts,
+        events,
+        status,
+        health,
+        metrics,
+        docs,
+        live,
+    )
+    for door in doors:
         app.include_router(door.router)
     for router in (registry.sites, registry.models, registered_devices.router, provisioning.router):
         app.include_router(router)

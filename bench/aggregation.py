@@ -26,6 +26,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from headwater.model import topics
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings
 from headwater.truth.reference import Expected, Key, rows_differ
@@ -86,13 +87,19 @@ def pack(device: int, ts: int, shift: int) -> bytes:
     return orjson.dumps({**record, "metrics": dict.fromkeys(METRICS, values), "received": ts + 1_200})
 
 
+def said(device: int) -> bytes:
+    """What the registry says of a device: one of ten sites and of three models."""
+    known = {"tenant": f"t{device % 4}", "device": f"d{device:04d}", "version": 1}
+    return orjson.dumps({**known, "site": f"s{device % 10}", "model": f"m{device % 3}", "metrics": {}, "tags": []})
+
+
 def fill(bootstrap: str, prefix: str, count: int) -> int:
     """Makes the topics and appends `count` packs and their copies; returns the readings in them."""
     wanted = [
         NewTopic(
             prefix + topic.name, PARTITIONS, 1, config={"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
         )
-        for topic in (topics.RAW, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER)
+        for topic in (topics.RAW, topics.DEVICE_REGISTRY, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER)
     ]
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics(wanted).values():
@@ -104,6 +111,10 @@ def fill(bootstrap: str, prefix: str, count: int) -> int:
         records += 1
         if records % 10_000 == 0:
             producer.poll(0)
+    for device in range(DEVICES):
+        producer.produce(
+            prefix + topics.DEVICE_REGISTRY.name, said(device), partition=device % PARTITIONS, timestamp=START_MS
+        )
     producer.flush(60)
     return records * READINGS
 
@@ -169,10 +180,12 @@ def expected(rows: dict[Key, Row]) -> dict[Key, Expected]:
 
 
 def published(bootstrap: str, prefix: str) -> dict[Key, Expected]:
-    """The newest version of each row that the job published."""
+    """The newest version of each row of devices that the job published."""
     rows: dict[Key, Expected] = {}
     for value in consumed(bootstrap, prefix + topics.PROCESSED.name):
         record = orjson.loads(value)
+        if is_fleet(record["device"]):
+            continue
         key = (record["tenant"], record["device"], record["metric"], record["pane"])
         row = Expected(*(record[name] for name in Expected._fields))
         if key not in rows or row.count >= rows[key].count:

@@ -47,7 +47,7 @@ class Lab:
         admin = AdminClient({"bootstrap.servers": self.kafka})
         wanted = [
             NewTopic(prefix + topic.name, topic.partitions or PARTITIONS, 1, config={"retention.ms": "-1"})
-            for topic in (topics.RAW, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER)
+            for topic in (topics.RAW, topics.DEVICE_REGISTRY, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER)
         ]
         for future in admin.create_topics(wanted).values():
             future.result(60)

@@ -8,7 +8,7 @@ from typing import Any
 from headwater.model.settings import JobSettings
 from jobs.statements import Log, statement
 
-TABLES = ("raw_sensor_data", "raw_in_log_time", "device_registry", "enriched_data")
+TABLES = ("raw_sensor_data", "device_registry", "enriched_data")
 VIEWS = ("registry", "enriched")
 SINKS = ("enriched_packs",)
 

@@ -5,17 +5,21 @@ Flink has no sum over an array, so the sums of a pack are written out term by te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 from typing import Any
 
-from headwater.model import topics
+from headwater.model import fleet, topics
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings
 
 COLUMNS_CHECKED = 8
 """Lists of a pack whose lengths are compared one by one; a pack with more of them is compared as text, a bit dearer."""
+
+REGISTRY_BEFORE_MS = 3_600_000
+"""How much of the registry is read before the first record of the log: many times what it takes to be whole."""
 
 NEWEST_PANE = 253_402_300_800_000 - PANE_MS
 """The last pane of the year 9999: no store and no client could name a later one, and sums of stamps would wrap."""
@@ -60,11 +64,25 @@ class Log:
         least = self.from_ms + ahead_ms
         return least + -least % PANE_MS
 
+    def registry_scan(self) -> str:
+        """Where the registry starts and stops: an hour before the log does.
+
+        Every device that is registered was published again in each few minutes of it (HEADWATER_REGISTRY_REPUBLISH_MS),
+        so what is in force is known at the first record of the log. A job that is to end reads the registry up to the
+        end that it has now: versions are chosen by log time.
+        """
+        options = {"scan.startup.mode": "earliest-offset"}
+        if self.from_ms is not None:
+            options = _from(max(0, self.from_ms - REGISTRY_BEFORE_MS))
+        if self.bounded or self.spans:
+            options["scan.bounded.mode"] = "latest-offset"
+        return _options(options)
+
     def scan(self) -> str:
         """Where the source starts and stops, as table options."""
         options = {"scan.startup.mode": "earliest-offset"}
         if self.from_ms is not None:
-            options = {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(self.from_ms)}
+            options = _from(self.from_ms)
         if self.bounded:
             options["scan.bounded.mode"] = "latest-offset"
         if self.spans:
@@ -76,13 +94,24 @@ class Log:
                 "scan.bounded.mode": "specific-offsets",
                 "scan.bounded.specific-offsets": end,
             }
-        return "\n    ".join(f"'{name}' = '{value}'," for name, value in options.items())
+        return _options(options)
 
 
-def statement(name: str, settings: JobSettings, log: Log) -> str:
-    """The text of `sql/<name>.sql`, complete. A placeholder without a value raises KeyError."""
+def _from(log_time: int) -> dict[str, str]:
+    return {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(log_time)}
+
+
+def _options(options: Mapping[str, str]) -> str:
+    return "\n    ".join(f"'{name}' = '{value}'," for name, value in options.items())
+
+
+def statement(name: str, settings: JobSettings, log: Log, **other: str) -> str:
+    """The text of `sql/<name>.sql`, complete. A placeholder without a value raises KeyError.
+
+    `other` stands for placeholders in the place of what `values` says.
+    """
     text = files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    return Template(text).substitute(values(settings, log))
+    return Template(text).substitute({**values(settings, log), **other})
 
 
 def values(settings: JobSettings, log: Log) -> dict[str, Any]:
@@ -101,6 +130,10 @@ def values(settings: JobSettings, log: Log) -> dict[str, Any]:
         "alerts_topic": log.prefix + topics.ALERTS.name,
         "delay": f"{settings.rules_delay_ms / 1_000:.3f}",
         "scan": log.scan(),
+        "registry_scan": log.registry_scan(),
+        "pieces": "pieces",
+        "site": fleet.SITE,
+        "model": fleet.MODEL,
         "cap": settings.pack_cap,
         "generation": log.generation(settings.generation),
         "late_after": PANE_MS + settings.horizon_ms,

@@ -137,7 +137,7 @@ class SeriesColumns(BaseModel):
 
 
 class Series(BaseModel):
-    """One metric of one device over a span, as columns; buckets without readings are left out."""
+    """One metric of one device, site or model over a span, as columns; buckets without readings are left out."""
 
     model_config = _example(
         tenant="demo",
@@ -159,7 +159,7 @@ class Series(BaseModel):
     )
 
     tenant: str
-    device: str
+    device: str = Field(description="the device; _site/ and the name of a site; _model/ and that of a model")
     metric: str
     level: str
     from_: int = Field(alias="from")

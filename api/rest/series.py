@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -10,16 +11,18 @@ from api.rest.depends import Here, Tenant, clean, need_key
 from api.rest.devices import Device
 from api.rest.models import Series
 from api.rest.problems import Json, responses
+from api.rest.registry import Name
 from api.state import catalog, times
 from api.state.postgres import Span
+from api.state.state import State
 from headwater.clock import now_ms
 from headwater.model.errors import BadRequest
+from headwater.model.fleet import MODEL, SITE
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import MINUTE_MS, ApiSettings
 from headwater.model.topics import RAW
 
 router = APIRouter(
-    prefix="/v1/devices",
     tags=["series"],
     dependencies=[Depends(need_key)],
     responses=responses(400, 401, 404, 422, 503),
@@ -29,12 +32,19 @@ _DEFAULT_SPAN_MS = 15 * MINUTE_MS
 TIME = "ISO 8601 (UTC unless it says otherwise) or epoch milliseconds"
 
 
-@router.get(
-    "/{device}/series", operation_id="get_series", summary="A metric over time, as columns", response_model=Series
-)
-async def get_series(
-    state: Here,
-    device: Device,
+@dataclass(frozen=True)
+class Wanted:
+    """What of a series is asked for."""
+
+    tenant: str
+    metric: str
+    start: int
+    end: int
+    level: Literal["auto", "10s", "1m", "1h", "1d"]
+    points: int | None
+
+
+def _wanted(
     tenant: Tenant,
     metric: Annotated[str, Query(min_length=1, max_length=256, examples=["temperature"], description="the metric")],
     from_: Annotated[str | None, Query(alias="from", description=f"{TIME}; default: 15 minutes before `to`")] = None,
@@ -44,14 +54,53 @@ async def get_series(
         Query(description="width of a bucket; auto takes the finest with at most `points` of them"),
     ] = "auto",
     points: Annotated[int | None, Query(ge=1, description="most buckets; default: as many as are allowed")] = None,
-) -> Json:
-    """Buckets that touch [from, to). Those without readings are left out."""
+) -> Wanted:
     clean("metric", metric)
-    start, end = span_of(from_, to)
+    return Wanted(tenant, metric, *span_of(from_, to), level, points)
+
+
+Asked = Annotated[Wanted, Depends(_wanted)]
+
+
+@router.get(
+    "/v1/devices/{device}/series",
+    operation_id="get_series",
+    summary="A metric over time, as columns",
+    response_model=Series,
+)
+async def get_series(state: Here, device: Device, wanted: Asked) -> Json:
+    """Buckets that touch [from, to). Those without readings are left out."""
+    return await _series(state, device, wanted)
+
+
+@router.get(
+    "/v1/sites/{name}/series",
+    operation_id="get_site_series",
+    summary="A metric of a site over time, as columns",
+    response_model=Series,
+)
+async def get_site_series(state: Here, name: Name, wanted: Asked) -> Json:
+    """Readings of the devices that were there when their readings came, in the buckets that touch [from, to)."""
+    return await _series(state, SITE + name, wanted)
+
+
+@router.get(
+    "/v1/models/{name}/series",
+    operation_id="get_model_series",
+    summary="A metric of a model over time, as columns",
+    response_model=Series,
+)
+async def get_model_series(state: Here, name: Name, wanted: Asked) -> Json:
+    """Readings of the devices that were of it when their readings came, in the buckets that touch [from, to)."""
+    return await _series(state, MODEL + name, wanted)
+
+
+async def _series(state: State, device: str, wanted: Wanted) -> Json:
+    tenant, metric, start, end, points = wanted.tenant, wanted.metric, wanted.start, wanted.end, wanted.points
     most = state.settings.max_points
     if points is not None and points > most:
         raise BadRequest(f"expected at most {most} points, got {points}: ask for fewer, or for shorter spans", "points")
-    plan = times.choose(level, start, end, points or most, most, _oldest(state.settings))
+    plan = times.choose(wanted.level, start, end, points or most, most, _oldest(state.settings))
     columns = await state.postgres.series(plan.level, Span(tenant, device, metric, plan.first_ms, end))
     if not columns["t"]:
         await catalog.check_metric(state, tenant, device, metric)

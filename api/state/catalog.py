@@ -10,6 +10,7 @@ from api.state import events
 from api.state.postgres import Registered
 from api.state.state import State
 from headwater.model.errors import NotFound
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import Aggregate
 from headwater.model.stores import LEVELS
 
@@ -50,8 +51,17 @@ async def latest(state: State, tenant: str, name: str) -> dict[str, Any]:
     return {"tenant": tenant, "device": name, "metrics": {metric: _values(row) for metric, row in rows.items()}}
 
 
+async def fleets(state: State, tenant: str) -> list[dict[str, Any]]:
+    """The newest rows of every site and model that has one."""
+    names = state.live.fleets(tenant)
+    return [
+        {"fleet": name, "metrics": {metric: _values(row) for metric, row in rows.items()}}
+        for name, rows in zip(names, await state.valkey.latest(tenant, names), strict=True)
+    ]
+
+
 async def check_metric(state: State, tenant: str, name: str, metric: str) -> None:
-    """Returns if the device has, or once had, the metric. Raises `NotFound` with near names."""
+    """Returns if the device (or site, or model) has, or once had, the metric. Raises `NotFound` with near names."""
     known = _live_metrics(state, tenant, name)
     if metric in known or await state.postgres.has_metric(LEVELS[0], tenant, name, metric):
         return
@@ -59,6 +69,11 @@ async def check_metric(state: State, tenant: str, name: str, metric: str) -> Non
     known |= set(await state.postgres.metrics(LEVELS[-1], tenant, name))
     if metric in known:
         return
+    if not known and is_fleet(name):
+        raise NotFound(
+            f"expected a site or model whose devices have sent readings, got {name!r}. "
+            f"{_near(name, state.live.fleets(tenant), 'None has a row yet.')}"
+        )
     if not known and await state.postgres.device(tenant, name) is None:
         raise await _no_device(state, tenant, name)
     raise NotFound(f"expected a metric of device {name!r}, got {metric!r}. {_near(metric, sorted(known))}")
@@ -123,8 +138,8 @@ async def _no_device(state: State, tenant: str, name: str) -> NotFound:
     return NotFound(f"expected a device of tenant {tenant!r}, got {name!r}. {_near(name, sorted(names))}")
 
 
-def _near(name: str, known: list[str]) -> str:
+def _near(name: str, known: list[str], none: str = "None is known yet: `headwater devices add` makes one.") -> str:
     if not known:
-        return "None is known yet: `headwater devices add` makes one."
+        return none
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or known[:5]
     return f"Near names: {', '.join(near)}."

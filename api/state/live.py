@@ -102,7 +102,8 @@ class LiveLog:
         held, newest = device.recent.get(key), device.latest.get(row.metric)
         self.seq += 1
         change = Change(device, row, partition, offset, self.seq)
-        self.readings += max(0, row.count - known.cells.count) if known is not None else row.count
+        if not device.fleet:
+            self.readings += max(0, row.count - known.cells.count) if known is not None else row.count
         if held is not None:
             held.superseded = True
             self._alive -= 1
@@ -186,12 +187,18 @@ class LiveLog:
         """Devices of `tenant` that have a row, in order of code points."""
         names = self._names.get(tenant)
         if names is None:
-            names = self._names[tenant] = sorted(self.tenants.get(tenant, {}))
+            known = self.tenants.get(tenant, {})
+            names = self._names[tenant] = sorted(name for name, device in known.items() if not device.fleet)
         return names
+
+    def fleets(self, tenant: str) -> list[str]:
+        """Sites and models of `tenant` that have a row, by the names of their rows."""
+        return sorted(name for name, device in self.tenants.get(tenant, {}).items() if device.fleet)
 
     def active(self, since_ms: int) -> int:
         """How many devices had something received at or after `since_ms`."""
-        return sum(device.received >= since_ms for devices in self.tenants.values() for device in devices.values())
+        devices = (device for known in self.tenants.values() for device in known.values() if not device.fleet)
+        return sum(device.received >= since_ms for device in devices)
 
     def _device(self, tenant: str, name: str) -> Device:
         devices = self.tenants.setdefault(tenant, {})
@@ -204,7 +211,7 @@ class LiveLog:
     def _devices(self, subscription: Subscription) -> Iterator[Device]:
         devices = self.tenants.get(subscription.tenant, {})
         if subscription.devices is None:
-            return iter(devices.values())
+            return (device for device in devices.values() if not device.fleet)
         return (devices[name] for name in sorted(subscription.devices) if name in devices)
 
     def _walk(self, subscription: Subscription, seq: int) -> Iterator[Change]:
@@ -213,7 +220,8 @@ class LiveLog:
             for change in reversed(self._changes):
                 if change.seq <= seq:
                     break
-                if not change.superseded and change.device.tenant == subscription.tenant:
+                device = change.device
+                if not change.superseded and device.tenant == subscription.tenant and not device.fleet:
                     yield change
             return
         for device in self._devices(subscription):

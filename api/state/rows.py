@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import Aggregate
 
 
@@ -58,13 +59,18 @@ class Change:
 
 
 class Device:
-    """What is known of one device: its newest row of each metric, and its recent changes in order of `seq`."""
+    """What is known of one device: its newest row of each metric, and its recent changes in order of `seq`.
 
-    __slots__ = ("latest", "name", "received", "recent", "tenant")
+    A `fleet`, a site or a model, is kept as one; its rows hold the readings of devices once more, so they are counted
+    nowhere and shown to those who name it.
+    """
+
+    __slots__ = ("fleet", "latest", "name", "received", "recent", "tenant")
 
     def __init__(self, tenant: str, name: str) -> None:
         self.tenant = tenant
         self.name = name
+        self.fleet = is_fleet(name)
         self.latest: dict[str, Change] = {}
         self.recent: dict[tuple[str, int], Change] = {}
         self.received = 0
@@ -72,7 +78,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Subscription:
-    """What a client wants to see: some devices of a tenant, or the whole fleet (`devices` None).
+    """What a client wants to see: some devices (or sites, models) of a tenant, or all devices (`devices` None).
 
     Frozen and hashable: clients with equal subscriptions share the frames that are made for them.
     """

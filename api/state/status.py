@@ -84,7 +84,8 @@ class Delays:
     def add(self, changes: Sequence[Change], now: int) -> list[int]:
         """Takes the changes of a tick that ends at `now`; the delays (ms) that were sampled."""
         stride = max(1, len(changes) // _SAMPLES)
-        sample = [max(0, now - change.cells.received) for change in changes[::stride] if change.cells.received > 0]
+        some = (change for change in changes[::stride] if change.cells.received > 0 and not change.device.fleet)
+        sample = [max(0, now - change.cells.received) for change in some]
         if sample:
             self._ticks.append((now, sample))
         return sample

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from connectors.sinks.base import Sink
 from connectors.sinks.consume import run
+from connectors.sinks.places import PlaceSink
 from connectors.sinks.retention import Retention
 from headwater.model import codec
 from headwater.model.errors import BadRecord
@@ -232,7 +233,7 @@ def _varint(number: int) -> bytes:
 def main() -> None:
     """Run until SIGTERM."""
     settings = SinkSettings()
-    run(ClickHouseSink(settings), settings)
+    run(ClickHouseSink(settings), settings, PlaceSink(settings))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from headwater.model.settings import Settings
-from headwater.model.stores import RAW_EDGE, RAW_LOGS, RAW_POSITIONS
+from headwater.model.stores import PLACE_POSITIONS, RAW_EDGE, RAW_LOGS, RAW_POSITIONS
 
 OUTAGES: tuple[type[Exception], ...] = (ClickHouseError, OSError)
 """What a call raises while the store is down, restarts, or refuses."""
@@ -72,6 +72,18 @@ def positions(client: Client, log_id: str | None = None) -> dict[int, Position]:
         {"log_id": log_id},
     )
     return {int(row[0]): Position(int(row[1]), int(row[2])) for row in found.result_rows}
+
+
+def places_known(client: Client, partitions: int) -> int:
+    """Log time (epoch ms) before which it is known where each device belonged; 0 until each partition has said so.
+
+    Whatever log it was in: one that was made anew goes on where the one before it has ended, in log time.
+    """
+    found = client.query(
+        f"select count(), min(newest) from (select log_partition, max(log_time) as newest from {PLACE_POSITIONS}"  # noqa: S608
+        " group by log_partition)"
+    ).result_rows
+    return int(found[0][1]) if found[0][0] >= partitions else 0
 
 
 def edge(client: Client) -> int:

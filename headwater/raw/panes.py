@@ -2,6 +2,8 @@
 
 The raw store keeps one reading an identity, the first in the log (`reading`, asked with `final`); so a fold here is
 the plain reference, whatever the readings went through on their way. Text and boolean readings are not aggregated.
+Rows of fleets are folded from the readings of their members, each where its device belonged at its log time; what that
+was is known before `until`, and readings from then on are left out.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from headwater.model import fleet
 from headwater.model.codec import VERSION
 from headwater.model.pack import Aggregate
 
@@ -21,7 +24,7 @@ PaneKey = tuple[str, str, str, int]
 
 
 class PaneSpan(NamedTuple):
-    """Panes of one device: those that start in [`first`, `end`), epoch ms, both multiples of 10,000."""
+    """Panes of a device or of a fleet: those that start in [`first`, `end`), epoch ms, both multiples of 10,000."""
 
     tenant: str
     device: str
@@ -38,22 +41,46 @@ class Held(NamedTuple):
     as_of: int
 
 
-def fold(client: Client, spans: Sequence[PaneSpan], metrics: Collection[str]) -> Iterator[Aggregate]:
-    """The rows of `metrics` over `spans`, in one query; panes without a number reading are left out.
+def fold(client: Client, spans: Sequence[PaneSpan], metrics: Collection[str], until: int = 0) -> Iterator[Aggregate]:
+    """The rows of `metrics` over `spans`, a query for devices and one for fleets; those without a reading are left out.
 
-    Their `generation` and `dup` are 0: those are not known from readings. `as_of` and `received` are the largest among
-    the readings that count. Sums are exact to the last bits. Raises `ClickHouseError` or `OSError` if the store cannot
-    be asked.
+    `until` (log time, epoch ms) is what `places_known` says. `generation` and `dup` of the rows are 0: those are not
+    known from readings. `as_of` and `received` are the largest among the readings that count. Sums are exact to the
+    last bits. Raises `ClickHouseError` or `OSError` if the store cannot be asked.
     """
+    fleets = [span for span in spans if fleet.is_fleet(span.device)]
+    devices = [span for span in spans if not fleet.is_fleet(span.device)]
+    if devices and metrics:
+        yield from _rows(client, "fold", _given(devices, metrics))
+    if fleets and metrics:
+        names = sorted({(span.tenant, span.device) for span in fleets})
+        yield from _rows(
+            client, "fold_fleets", {**_given(fleets, metrics), **_PREFIXES, "fleets": names, "until": until}
+        )
+
+
+def fleets_of(client: Client, spans: Sequence[PaneSpan], metrics: Collection[str]) -> list[tuple[str, str, str, int]]:
+    """(tenant, fleet, device, pane): which fleets the readings of some devices belong to. Raises as `fold`."""
     if not spans or not metrics:
-        return
-    given = {
+        return []
+    found = client.query(_sql("fleets"), {**_given(spans, metrics), **_PREFIXES}).result_rows
+    return [(row[0], row[1], row[2], row[3]) for row in found]
+
+
+_PREFIXES = {"site": fleet.SITE, "model": fleet.MODEL}
+
+
+def _given(spans: Sequence[PaneSpan], metrics: Collection[str]) -> dict[str, Any]:
+    return {
         "spans": [tuple(span) for span in spans],
         "metrics": sorted(metrics),
         "first": min(span.first for span in spans),
         "end": max(span.end for span in spans),
     }
-    for row in client.query(_sql("fold"), given).result_rows:
+
+
+def _rows(client: Client, name: str, given: dict[str, Any]) -> Iterator[Aggregate]:
+    for row in client.query(_sql(name), given).result_rows:
         tenant, device, metric, pane, count, total, squares, least, greatest, first, last_ms, last, as_of, received = (
             row
         )
@@ -77,12 +104,14 @@ def fold(client: Client, spans: Sequence[PaneSpan], metrics: Collection[str]) ->
         )
 
 
-def counts(client: Client, first_ms: int, end_ms: int) -> dict[PaneKey, Held]:
-    """What every series of every device holds in the panes that start in [`first_ms`, `end_ms`), in one query.
+def counts(client: Client, first_ms: int, end_ms: int, until: int = 0) -> dict[PaneKey, Held]:
+    """What each series of every device and fleet holds in panes that start in [`first_ms`, `end_ms`), in one query.
 
-    Both bounds are multiples of 10,000 (epoch ms). Memory is proportional to the panes found. Raises as `fold`.
+    Both bounds are multiples of 10,000 (epoch ms); `until` as in `fold`. Memory is proportional to the panes found.
+    Raises as `fold`.
     """
-    found = client.query(_sql("counts"), {"first": first_ms, "end": end_ms}).result_rows
+    given = {"first": first_ms, "end": end_ms, "until": until, **_PREFIXES}
+    found = client.query(_sql("counts"), given).result_rows
     return {(row[0], row[1], row[2], row[3]): Held(*row[4:]) for row in found}
 
 

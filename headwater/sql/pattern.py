@@ -112,7 +112,6 @@ class Pattern(Query):
         start, group = tables.scan(run.from_ms or None), f"headwater-{run.job}"
         return [
             tables.statement("sources/raw_sensor_data", settings, start, group),
-            tables.statement("sources/raw_in_log_time", settings, start, group),
             tables.statement("analysis/slices", settings, start, group, only(self.inputs)),
             tables.statement("sources/alerts", settings, start),
         ]

@@ -17,7 +17,6 @@ from udfs.registry import functions
 
 SOURCES = (
     "sources/raw_sensor_data",
-    "sources/raw_in_log_time",
     "sources/processed_data",
     "sources/corrections",
     "sources/dead_letter",

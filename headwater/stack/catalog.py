@@ -112,9 +112,9 @@ def workers(state: State) -> list[Program]:
         worker(
             "sink-clickhouse",
             "connectors.sinks.clickhouse",
-            "raw readings into ClickHouse",
+            "raw readings, and where devices belonged, into ClickHouse",
             ("topics", "readings"),
-            alive("sink-clickhouse"),
+            alive("sink-clickhouse", "sink-places"),
         ),
         worker(
             CORRECTIONS.name,  # the worker is named as the topic that it works off

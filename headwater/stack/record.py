@@ -24,14 +24,17 @@ class Rebuild:
     """A job with empty state that reads the log again and has not caught up.
 
     It began at log time `from_ms` (0: at the beginning). Rows of panes from `from_pane` on are whole once its committed
-    offsets have passed `ends` (raw partition -> offset). `raised` is the generation that is then to be shown; 0 if the
-    query is the same, so that nothing waits.
+    offsets have passed `ends` (raw partition -> offset) and `registry_ends`, and moved on once more from `passed`, what
+    they were then. `raised` is the generation that is then to be shown; 0 if the query is the same, so that nothing
+    waits.
     """
 
     from_ms: int
     from_pane: int
     ends: dict[str, int]
     raised: int = 0
+    registry_ends: dict[str, int] = field(default_factory=dict)
+    passed: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

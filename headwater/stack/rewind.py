@@ -18,7 +18,7 @@ from headwater.model import codec, generation
 from headwater.model.errors import StackError
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings
-from headwater.model.topics import PROCESSED, RAW
+from headwater.model.topics import DEVICE_REGISTRY, PROCESSED, RAW
 from headwater.stack.record import Rebuild, Record
 
 _ASK_S = 10.0
@@ -54,9 +54,9 @@ class RawLog:
         starts = {p: offset if offset >= 0 else ends[p] for p, (offset, _) in found.items()}
         return starts, any(0 < first == starts[p] for p, (first, _) in firsts.items())
 
-    def committed(self) -> dict[int, int]:
+    def committed(self, topic: str = RAW.name) -> dict[int, int]:
         """Up to where the job has read, by partition; of those that it has committed."""
-        asked = ConsumerGroupTopicPartitions(self._group, [TopicPartition(RAW.name, p) for p in self.ends()])
+        asked = ConsumerGroupTopicPartitions(self._group, [TopicPartition(topic, p) for p in self.ends(topic)])
         try:
             answers = self._admin.list_consumer_group_offsets([asked], request_timeout=_ASK_S)
             answer = answers[self._group].result()
@@ -153,15 +153,29 @@ def plan_rewind(known: Record, log: RawLog, settings: JobSettings, good_ms: int,
         while len(kept) > 1 and kept[1][0] <= least:
             del kept[0]
         known.generations = [*kept, (from_pane, raised)]
-    ends = {str(partition): offset for partition, offset in log.ends().items()}
-    known.rebuild, known.raise_next = Rebuild(from_ms, from_pane, ends, raised), False
+    ends, registry_ends = (
+        {str(p): end for p, end in log.ends(name).items()} for name in (RAW.name, DEVICE_REGISTRY.name)
+    )
+    known.rebuild, known.raise_next = Rebuild(from_ms, from_pane, ends, raised, registry_ends), False
     log.commit(starts)
     return known.rebuild
 
 
-def has_caught_up(rebuild: Rebuild, committed: Mapping[int, int]) -> bool:
+def has_caught_up(rebuild: Rebuild, committed: Mapping[int, int], registry: Mapping[int, int]) -> bool:
     """Whether everything that lay in the log when the rebuild began has been read again, and its rows published.
 
-    Flink commits an offset when a checkpoint is complete: then every sink has flushed what came before it.
+    `committed` and `registry` are what the job has committed of both topics; notes in `rebuild` what it was when both
+    had been read. Flink commits an offset when a checkpoint is complete: then every sink has flushed what came before
+    it. But readings wait for log time before they count in the rows of fleets. The sources tell of log time many times
+    between two checkpoints, so at the next one these rows are out.
     """
-    return all(committed.get(int(partition), 0) >= end for partition, end in rebuild.ends.items())
+    if not _passed(rebuild.ends, committed) or not _passed(rebuild.registry_ends, registry):
+        return False
+    if not rebuild.passed:
+        rebuild.passed = {str(partition): offset for partition, offset in committed.items()}
+        return False
+    return any(committed.get(int(partition), 0) > offset for partition, offset in rebuild.passed.items())
+
+
+def _passed(ends: Mapping[str, int], committed: Mapping[int, int]) -> bool:
+    return all(committed.get(int(partition), 0) >= end for partition, end in ends.items())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from headwater.clock import now_ms
 from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
+from headwater.model.topics import DEVICE_REGISTRY
 from headwater.stack import plans
 from headwater.stack.cluster import Job
 from headwater.stack.jobs import SNAPSHOT_TIMEOUT_MS, Keeper, Start
@@ -86,7 +87,7 @@ class RewoundKeeper(Keeper):
     def watch(self, known: Record, live: Job) -> str:  # noqa: ARG002  # what it has read is in Kafka
         """Ends a rebuild that has caught up, and says from time to time which generation is shown."""
         if known.rebuild is not None:
-            if not has_caught_up(known.rebuild, self.log.committed()):
+            if not has_caught_up(known.rebuild, self.log.committed(), self.log.committed(DEVICE_REGISTRY.name)):
                 return ""
             if known.rebuild.raised:
                 self.log.mark(known.rebuild.raised)

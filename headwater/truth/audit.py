@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from headwater.model.errors import StackError
 from headwater.model.pack import PANE_MS, PULSE_TENANT
 from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED, RAW
-from headwater.truth.balance import Fold, Minute, Pane, Scope
+from headwater.truth.balance import Fold, Minute, Pane, Scope, minute_of
 from headwater.truth.gaps import Gap, Places, compare, gap_of
 from headwater.truth.messages import Letters, Messages
 from headwater.truth.span import Entry, Reader, Span
@@ -115,7 +115,7 @@ class Audit:
         rows, raw = self._row_gaps(fold), self._raw_gaps(fold)
         unlettered, unreadable = letters.gaps(fold.bad)
         gaps, waiting = self._named(rows, raw)
-        gaps += messages.gaps() + unlettered
+        gaps += messages.gaps() + unlettered + self._fleet_gaps()
         for gap in gaps:
             for minute in gap.minutes:
                 fold.minutes[gap.tenant, minute].gaps += 1
@@ -252,6 +252,31 @@ class Audit:
         held = self.raw.between(span, min(near), max(near) + PANE_MS) if near else {}
         held |= self.raw.of(span, {(key[0], key[1], key[4]) for key in expected if not scope.near(key[4])})
         return compare(expected.items(), held, "raw")
+
+    def _fleet_gaps(self) -> list[Gap]:
+        """Closed rows of sites and models that are not of the readings of their members, as the raw store has them.
+
+        A row is right if it counts what was there at the first look, at least, and what is there at the second at most.
+        """
+        scope, partitions = self._scope, len(self._span.first)
+        known = self.raw.places_known(partitions)
+        first = -(-max(scope.from_ms, scope.rows_edge_ms, scope.raw_edge_ms) // PANE_MS) * PANE_MS
+        closed = min(scope.true_ms, known) - PANE_MS - scope.horizon_ms - scope.settle_ms
+        end = closed // PANE_MS * PANE_MS
+        if first >= end:
+            return []
+        before, held = self.raw.fleets(first, end, known), self.rows.fleets(first, end)
+        differ = {key for key in before.keys() | held.keys() if before.get(key, 0) != held.get(key, 0)}
+        if not differ:
+            return []
+        self._wait_for_what_is_on_its_way()
+        held = self.rows.fleets(first, end)
+        after = self.raw.fleets(first, end, self.raw.places_known(partitions))
+        wrong = [key for key in sorted(differ) if not before.get(key, 0) <= held.get(key, 0) <= after.get(key, 0)]
+        gaps = [gap_of("fleets", key, after.get(key, 0), held.get(key, 0)) for key in wrong]
+        for gap in gaps:
+            gap.minutes = [minute_of(gap.pane)]
+        return gaps
 
     def _named(self, rows: list[Gap], raw: list[Gap]) -> tuple[list[Gap], list[Gap]]:
         """(gaps, what still waits for its correction), with the places that the log has them at."""

@@ -120,7 +120,7 @@ class Ledger:
                 for metric, values in message.metrics.items():
                     for ts, value in zip(message.ts, values, strict=True):
                         key = (device.tenant, device.name, metric, ts - ts % PANE_MS)
-                        self._series.setdefault(key, Series()).values.setdefault(ts, value)
+                        self._series.setdefault(key, Series()).values.setdefault((ts, device.name), value)
                         touched.add(key)
             self._taken[number] = len(device.sent)
         return {key: self._series[key].expected() for key in touched}

@@ -1,13 +1,16 @@
 """The plain reference: what the rows must be, computed from the log by loops that anyone can check by reading.
 
 The law: the identity of a reading is (tenant, device, metric, ts), the first in the log counts, a pack is late when its
-log time is past the end of its pane plus the horizon, and late packs become corrections. No cleverness here, ever:
-the tests trust this page and nothing else.
+log time is past the end of its pane plus the horizon, and late packs become corrections. A reading counts in the rows
+of its device, and of the site and the model that the device had at the log time of the pack that brought it first: that
+is what the newest of its records in the registry says that is not after that time. No cleverness here, ever: the tests
+trust this page and nothing else.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,6 +18,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from headwater.model.codec import VERSION
+from headwater.model.device import DeviceRecord
+from headwater.model.fleet import Place
 from headwater.model.pack import PANE_MS, Aggregate, Correction, Pack, pane_of
 
 Key = tuple[str, str, str, int]
@@ -43,11 +48,34 @@ class Expected(NamedTuple):
     last: float
 
 
+class Registry:
+    """What was said of each device, and when; without records, nothing."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str], tuple[list[int], list[Place]]] = {}
+
+    def take(self, record: DeviceRecord, log_time: int) -> None:
+        """Takes one record in; those of a device come in their order. `log_time` is UTC epoch ms."""
+        times, places = self._said.setdefault((record.tenant, record.device), ([], []))
+        times.append(log_time)
+        places.append(Place(record.site, record.model))
+
+    def at(self, tenant: str, device: str, log_time: int) -> Place:
+        """Where the device belonged at a log time."""
+        times, places = self._said.get((tenant, device), ([], []))
+        known = bisect_right(times, log_time)
+        return places[known - 1] if known else Place()
+
+
 @dataclass
 class Series:
-    """What one (tenant, device, metric, pane) has taken in: its readings, and who brought them."""
+    """What one (tenant, device, metric, pane) has taken in: its readings, and who brought them.
 
-    values: dict[int, float] = field(default_factory=dict)
+    A reading is known by (ts, device): in the row of a fleet many devices may measure at one moment. The last value is
+    then that of the device with the largest name.
+    """
+
+    values: dict[tuple[int, str], float] = field(default_factory=dict)
     as_of: int = 0
     received: int = 0
     dup: int = 0
@@ -58,7 +86,7 @@ class Series:
         first, last = min(self.values), max(self.values)
         squares = math.fsum(value * value for value in values)
         return Expected(
-            len(values), math.fsum(values), squares, min(values), max(values), first, last, self.values[last]
+            len(values), math.fsum(values), squares, min(values), max(values), first[0], last[0], self.values[last]
         )
 
 
@@ -68,11 +96,12 @@ class Reference:
 
     horizon_ms: int
     generation: int = 1
+    registry: Registry = field(default_factory=Registry)
     series: dict[Key, Series] = field(default_factory=dict)
     corrections: list[Correction] = field(default_factory=list)
 
     def take(self, record: Record) -> list[Aggregate]:
-        """Takes one record in; returns the rows that it touched, as they stand after it."""
+        """Takes one record in; returns the rows of its device that it touched, as they stand after it."""
         pack = record.pack
         if not pack.metrics:
             return []
@@ -85,14 +114,17 @@ class Reference:
         pack = record.pack
         key = (pack.tenant, pack.device, metric, pack.pane)
         series = self.series.setdefault(key, Series())
+        new: dict[tuple[int, str], float] = {}
         for at, value in zip(pack.at, values, strict=True):
-            ts = pack.pane + at
-            if ts in series.values:
+            reading = (pack.pane + at, pack.device)
+            if reading in series.values or reading in new:
                 series.dup += 1
             else:
-                series.values[ts] = value
-        series.as_of = max(series.as_of, record.log_time)
-        series.received = max(series.received, pack.received)
+                new[reading] = value
+        _add(series, new, record)
+        if new:
+            for fleet in self.registry.at(pack.tenant, pack.device, record.log_time).fleets:
+                _add(self.series.setdefault((pack.tenant, fleet, metric, pack.pane), Series()), new, record)
         return self.row(key)
 
     def row(self, key: Key) -> Aggregate:
@@ -115,6 +147,12 @@ class Reference:
     def rows(self) -> dict[Key, Aggregate]:
         """All rows as they stand."""
         return {key: self.row(key) for key in self.series}
+
+
+def _add(series: Series, new: Mapping[tuple[int, str], float], record: Record) -> None:
+    series.values.update(new)
+    series.as_of = max(series.as_of, record.log_time)
+    series.received = max(series.received, record.pack.received)
 
 
 def correction(record: Record) -> Correction:
@@ -140,7 +178,7 @@ def fold_readings(readings: Iterable[tuple[str, str, str, int, float]]) -> dict[
     series: dict[Key, Series] = {}
     for tenant, device, metric, ts, value in readings:
         one = series.setdefault((tenant, device, metric, pane_of(ts)), Series())
-        one.values.setdefault(ts, value)
+        one.values.setdefault((ts, device), value)
     return {key: one.expected() for key, one in series.items()}
 
 

@@ -3,8 +3,10 @@
 Panes at the edges of the range cannot be compared: their readings lie in part outside. So the job begins earlier than
 the range, by what a pane may take in before and after it (horizon, pane, clocks), and only those panes are compared
 that start in the range and are closed within it. What the job names on `corrections` is folded from the log itself.
-The job works on packs of one metric set at a time, so it counts a reading that was sent in two sets twice; live, the
-audit at the close has repaired such rows, and here they are folded from the log too, and counted as repaired.
+Rows of sites and models are left out: what the registry said may have left the log, and `headwater audit` holds them to
+the readings of their members. The job works on packs of one metric set at a time, so it counts a reading that was sent
+in two sets twice; live, the audit at the close has repaired such rows, and here they are folded from the log too, and
+counted as repaired.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from psycopg import sql
 from connectors.sinks.base import newer
 from headwater.model.codec import decode
 from headwater.model.errors import BadRecord, BadRequest, StackError
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS, PULSE_TENANT, Aggregate, Correction, Pack
 from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED, RAW
 from headwater.truth.logfile import drop_topics, make_topic
@@ -167,7 +170,7 @@ class Replay:
         for entry in self._reader.read(self._reader.span(self._wanted.into + PROCESSED.name)):
             if entry.value is not None:
                 row = decode(Aggregate, entry.value)
-                if row.tenant != PULSE_TENANT:
+                if row.tenant != PULSE_TENANT and not is_fleet(row.device):
                     yield row
 
     def _late(self) -> Iterator[Key]:

@@ -18,11 +18,12 @@ Difference = tuple[list[Key], list[Key], list[tuple[Key, Any, Any]]]
 
 
 def rows(connection: psycopg.Connection[Any], tenant: str, panes: Iterable[int] | None = None) -> dict[Key, Expected]:
-    """The rows of the finest level of a tenant, by key; of the given panes (epoch ms) alone, if there are any given."""
+    """Rows of devices of a tenant at the finest level, by key; of given panes (epoch ms) alone, if there are any."""
     wanted = None if panes is None else list(panes)
     found = connection.execute(
         f"select tenant, device, metric, (extract(epoch from pane) * 1000)::bigint, count, sum, sum_sq, min, max, "  # noqa: S608 - the table's name is ours
         f"first_ms, last_ms, last from {LEVEL['10s'].table} where tenant = %(tenant)s "
+        "and left(device, 1) <> '_' "
         f"and (%(panes)s::bigint[] is null "
         f"or pane in (select to_timestamp(one / 1000.0) from unnest(%(panes)s::bigint[]) as one))",
         {"tenant": tenant, "panes": wanted},

@@ -9,9 +9,11 @@ from typing import Any
 import psycopg
 from clickhouse_connect.driver.client import Client
 
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS
 from headwater.model.stores import DEPLOYED_QUERIES, LEVEL, LOG_TIMES, RAW_LOGS, READINGS, SINK_OFFSETS
-from headwater.raw.client import edge, positions
+from headwater.raw.client import edge, places_known, positions
+from headwater.raw.panes import counts
 from headwater.truth.balance import Key, Name, Pane, RawKey
 from headwater.truth.span import Span
 
@@ -21,7 +23,7 @@ _NUMBER = "intDiv(18446744073709551615 - version, 18014398509481984)"
 
 
 class Rows:
-    """The rows of PostgreSQL."""
+    """The rows of PostgreSQL: those of devices, and apart from them those of fleets."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -45,9 +47,11 @@ class Rows:
 
     def between(self, first_ms: int, end_ms: int) -> dict[Key, int]:
         """Counts of the rows whose pane starts in [first_ms, end_ms)."""
-        return self._counts(
-            "pane >= to_timestamp(%s / 1000.0) and pane < to_timestamp(%s / 1000.0)", (first_ms, end_ms)
-        )
+        return self._counts(_BETWEEN, (first_ms, end_ms))
+
+    def fleets(self, first_ms: int, end_ms: int) -> dict[Key, int]:
+        """The same of the rows of fleets."""
+        return self._counts(_BETWEEN, (first_ms, end_ms), fleets=True)
 
     def of(self, panes: Iterable[Pane]) -> dict[Key, int]:
         """Counts of the rows of some panes."""
@@ -60,10 +64,11 @@ class Rows:
             )
         return found
 
-    def _counts(self, condition: str, given: tuple[Any, ...]) -> dict[Key, int]:
+    def _counts(self, condition: str, given: tuple[Any, ...], fleets: bool = False) -> dict[Key, int]:
         query: Any = (
             f"select tenant, device, metric, (extract(epoch from pane) * 1000)::bigint, count from {self._table}"  # noqa: S608
             f" where {condition} and metric not in (select name from {DEPLOYED_QUERIES} where kind = 'metric')"
+            f" and left(device, 1) {'=' if fleets else '<>'} '_'"
         )
         return {row[:4]: row[4] for row in self._connection.execute(query, given)}
 
@@ -112,6 +117,15 @@ class RawRows:
             (*row[:3], int(row[3]), int(row[4])): int(row[5]) for row in self._client.query(query, whole).result_rows
         }
 
+    def fleets(self, first_ms: int, end_ms: int, until: int) -> dict[Key, int]:
+        """Readings of the members of each fleet, by metric and pane, that came before `until` (log time, epoch ms)."""
+        held = counts(self._client, first_ms, end_ms, until)
+        return {key: one.count for key, one in held.items() if is_fleet(key[1])}
+
+    def places_known(self, partitions: int) -> int:
+        """Log time (epoch ms) before which it is known where each device belonged."""
+        return places_known(self._client, partitions)
+
     def before(self, span: Span, panes: Iterable[Pane]) -> Iterator[tuple[Pane, Name, int]]:
         """(pane, series, ts) of the readings that came in before the span began, of some panes."""
         number = self._log_number(span)
@@ -135,6 +149,8 @@ class RawRows:
             for tenant, device, ts, kind, metric, *place in self._client.query(query, _few(few)).result_rows:
                 yield (tenant, device, ts - ts % PANE_MS), (int(kind), metric), ts, *map(int, place)
 
+
+_BETWEEN = "pane >= to_timestamp(%s / 1000.0) and pane < to_timestamp(%s / 1000.0)"
 
 _OF_PANES = (
     "ts >= %(first)s and ts < %(end)s and tenant in %(tenants)s and device in %(devices)s"

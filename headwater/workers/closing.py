@@ -12,7 +12,8 @@ correction, a sink that lags), so it is judged only when everything that was kno
 A row is right if its count lies between what the raw store had at the first look and what it has at the second. What is
 not is repaired: the recomputed row is published, with a higher generation where readings must be taken away. A row of
 which the raw store has no reading at all is counted and left: rather an alarm than a good row destroyed. Minutes are
-done one after the other, and the newest that is done is remembered in PostgreSQL, so a killed audit goes on.
+done one after the other, and the newest that is done is remembered in PostgreSQL, so a killed audit goes on. Rows of
+fleets are held to the readings of their members in the same way.
 
 Known ways to differ: one reading sent in two different metric sets (the job knows a reading again within a set), and
 state that the job has lost.
@@ -31,10 +32,9 @@ import msgspec
 import structlog
 from clickhouse_connect.driver.client import Client
 
-from headwater.model.pack import Correction
 from headwater.model.settings import CorrectionsSettings
 from headwater.model.topics import CORRECTIONS, PROCESSED
-from headwater.raw.client import edge, positions
+from headwater.raw.client import edge, places_known, positions
 from headwater.raw.panes import Held, PaneKey, counts, fold
 from headwater.truth.reference import RELATIVE
 from headwater.workers import corrections_meters as meters
@@ -104,12 +104,12 @@ class Closing:
                 return
 
     def _log_time(self) -> int | None:
-        """Log time (epoch ms) that every partition has passed in both stores."""
+        """Log time (epoch ms) that every partition has passed in both stores, and that of the registry in one."""
         sunk = self._stored.log_time()
         held = positions(self._raw)
         if sunk is None or len(held) < self._partitions:
             return None
-        return min(sunk, *(place.log_time for place in held.values()))
+        return min(sunk, places_known(self._raw, self._partitions) - 1, *(place.log_time for place in held.values()))
 
     def _look(self, log_time: int) -> bool:
         """Compare the next minute, if it has closed; false if it has not."""
@@ -117,7 +117,7 @@ class Closing:
         if minute + self._after_ms > log_time:
             return False
         stored = self._stored.counts(minute, minute + WIDTH_MS)
-        raw = counts(self._raw, minute, minute + WIDTH_MS)
+        raw = counts(self._raw, minute, minute + WIDTH_MS, places_known(self._raw, self._partitions))
         if edge(self._raw) > minute:  # retention began to remove it while we read
             return True
         differing = differences(stored, raw)
@@ -157,22 +157,11 @@ class Closing:
         """The second look: repair what is wrong for good."""
         causes: Counter[str] = Counter()
         stored = self._stored.counts(doubt.minute, doubt.minute + WIDTH_MS)
-        asked = Waiting()
-        for tenant, device, metric, pane in doubt.raw:
-            asked.add(
-                Correction(
-                    v=1,
-                    tenant=tenant,
-                    device=device,
-                    pane=pane,
-                    metrics=[metric],
-                    partition=0,
-                    offset=0,
-                    log_time=doubt.log_time,
-                )
-            )
+        asked, known = Waiting(), places_known(self._raw, self._partitions)
+        for key in doubt.raw:
+            asked.want(key, doubt.log_time)
         for read in asked.reads(self._most_rows):
-            rows = {row.key: row for row in fold(self._raw, read.spans, read.metrics)}
+            rows = {row.key: row for row in fold(self._raw, read.spans, read.metrics, known)}
             versions = self._stored.versions(read.spans, read.metrics)
             if edge(self._raw) > doubt.minute:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from headwater.model.codec import VERSION
 from headwater.model.pack import PANE_MS, Correction
 from headwater.raw.panes import PaneKey, PaneSpan
 
@@ -36,6 +37,8 @@ class Waiting:
         """Next offset to read of each partition of `corrections`."""
         self.needed: dict[int, int] = {}
         """The largest log position named, of each partition of the raw log."""
+        self.log_time = 0
+        """The largest log time (epoch ms) named."""
         self.count = 0
         self._devices: dict[tuple[str, str], dict[int, list[Correction]]] = {}
 
@@ -44,7 +47,24 @@ class Waiting:
         panes = self._devices.setdefault((one.tenant, one.device), {})
         panes.setdefault(one.pane, []).append(one)
         self.needed[one.partition] = max(one.offset, self.needed.get(one.partition, -1))
+        self.log_time = max(self.log_time, one.log_time)
         self.count += 1
+
+    def want(self, key: PaneKey, log_time: int = 0) -> None:
+        """Take in a row that is wanted for itself; no position of the log is waited for."""
+        tenant, device, metric, pane = key
+        self.add(
+            Correction(
+                v=VERSION,
+                tenant=tenant,
+                device=device,
+                pane=pane,
+                metrics=[metric],
+                partition=0,
+                offset=0,
+                log_time=log_time,
+            )
+        )
 
     def drop(self, partition: int, first_offset: int) -> list[Correction]:
         """Take out, and return, those that name a position of `partition` from `first_offset` on."""
@@ -61,16 +81,11 @@ class Waiting:
             if not panes:
                 del self._devices[device]
         self.count -= len(dropped)
-        left = [
-            one.offset
-            for panes in self._devices.values()
-            for asked in panes.values()
-            for one in asked
-            if one.partition == partition
-        ]
+        left = [one for panes in self._devices.values() for asked in panes.values() for one in asked]
+        self.log_time = max((one.log_time for one in left), default=0)
         self.needed.pop(partition, None)
-        if left:
-            self.needed[partition] = max(left)
+        if offsets := [one.offset for one in left if one.partition == partition]:
+            self.needed[partition] = max(offsets)
         return dropped
 
     def reads(self, most_rows: int) -> Iterator[Read]:

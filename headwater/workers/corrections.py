@@ -13,13 +13,16 @@ What a recomputed row carries:
   included; of two rows of one version the larger `as_of` stays, so an equal row of the job is kept;
 - `dup`: what PostgreSQL holds for the row, 0 if there is none. Resent readings are not kept in the raw store, so they
   cannot be counted again; late ones that were resent are in no row's `dup`. It is information, and decides nothing.
+
+With the pane of a device those of its fleets are recomputed, from the readings of all their members. So it is waited
+until the raw store holds in every partition what came in time for the pane, and where devices belonged up to then.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -27,35 +30,34 @@ import psycopg
 import stamina
 import structlog
 from clickhouse_connect.driver.client import Client
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from prometheus_client import start_http_server
 
 from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model import codec
 from headwater.model.errors import BadRecord
-from headwater.model.pack import PANE_MS, Aggregate, Correction
+from headwater.model.fleet import is_fleet
+from headwater.model.pack import Aggregate, Correction
 from headwater.model.settings import CorrectionsSettings
 from headwater.model.stores import RAW_POSITIONS
 from headwater.model.topics import CORRECTIONS, RAW
-from headwater.raw.client import OUTAGES, connect, edge, positions
-from headwater.raw.panes import fold
+from headwater.raw.client import OUTAGES, Position, connect, edge, places_known, positions
+from headwater.raw.panes import PaneKey, fleets_of, fold
 from headwater.stopping import stop_event
 from headwater.workers import corrections_meters as meters
 from headwater.workers.closing import Closing
 from headwater.workers.coalesce import Read, Waiting
+from headwater.workers.corrections_topic import check, open_consumer, raise_if_it_matters
 from headwater.workers.ends import committed, ends
 from headwater.workers.publishing import DOOR, Publisher, Stopped
 from headwater.workers.stored import StoredRows
 
-GROUP = "headwater-corrections"
-"""Kafka group whose committed offsets say which corrections are done."""
-
 _BATCH = 2_000
 _POLL_S = 0.1
 _LOST_S = 5.0
-_LAST_PANE = 253_402_300_790_000  # the year 9999, as in the job
-_INT8 = 2**63
+_FLEET_ROWS = 1_000
+"""Most rows of fleets of a read: each is made of the readings of many devices."""
 _HELD_S = 0.2
 _GENERATION_S = 1.0
 _EVERY_LOG = f"select log_partition, max(next_offset) from {RAW_POSITIONS} group by log_partition"  # noqa: S608
@@ -90,7 +92,7 @@ class Worker:
     def _session(self) -> None:
         """From the committed offsets to the end or an outage, which is raised if nothing was achieved (back off)."""
         achieved = 0
-        consumer = _consumer(self._settings)
+        consumer = open_consumer(self._settings)
         raw: Client | None = None
         stored: StoredRows | None = None
         try:
@@ -176,7 +178,7 @@ class Session:
         for message in self._consumer.consume(room, _POLL_S):
             error = message.error()
             if error is not None:
-                _raise_if_it_matters(error)
+                raise_if_it_matters(error)
                 continue
             if not self._waiting.positions:
                 self._since = time.monotonic()
@@ -203,7 +205,7 @@ class Session:
         )
 
     def _is_held(self) -> bool:
-        """Whether the raw store holds every position that is named; refuses those that it will never hold."""
+        """Whether the raw store holds all that the rows are made of; refuses positions that it will never hold."""
         if time.monotonic() - self._asked_held < _HELD_S:
             return False
         self._asked_held = time.monotonic()
@@ -213,7 +215,14 @@ class Session:
             self._looked_for_lost = time.monotonic()
             self._refuse_the_lost(ahead)
             return not self._waiting.needed
-        return not ahead
+        return not ahead and self._log_time(held) >= self._waiting.log_time
+
+    def _log_time(self, held: Mapping[int, Position]) -> int:
+        """Log time (epoch ms) up to which all partitions are in the raw store, and it is known who belonged where."""
+        if len(held) < self._settings.partitions:
+            return 0
+        known = places_known(self._raw, self._settings.partitions)
+        return min(known - 1, *(place.log_time for place in held.values()))
 
     def _refuse_the_lost(self, partitions: list[int]) -> None:
         """A position past the end of the log is one of a log that was there before: no store will ever reach it.
@@ -234,12 +243,16 @@ class Session:
 
     def _work(self) -> None:
         """Recompute all that waits; its offsets are committed when the rows are on Kafka."""
-        rows = 0
+        rows, wanted = 0, set[PaneKey]()
+        known = places_known(self._raw, self._settings.partitions)
         for read in self._waiting.reads(self._settings.corrections_rows):
-            rows += self._publisher.rows(self._recomputed(read))
-            self._heartbeat.beat()
-            if self._stopping.is_set():
-                raise Stopped
+            rows += self._publish(read, known)
+            wanted |= self._fleets(read)
+        fleets = Waiting()
+        for key in wanted:
+            fleets.want(key)
+        for read in fleets.reads(_FLEET_ROWS):
+            rows += self._publish(read, known)
         self._publisher.settle()
         places = [TopicPartition(CORRECTIONS.name, *each) for each in self._waiting.positions.items()]
         self._consumer.commit(offsets=places, asynchronous=False)
@@ -249,14 +262,30 @@ class Session:
         self._log.info("corrections.done", corrections=self._waiting.count, rows=rows, seconds=round(seconds, 2))
         self._waiting = Waiting()
 
-    def _recomputed(self, read: Read) -> list[Aggregate]:
+    def _fleets(self, read: Read) -> set[PaneKey]:
+        """The rows of fleets that are made of the same readings."""
+        return {
+            (tenant, fleet, metric, pane)
+            for tenant, fleet, device, pane in fleets_of(self._raw, read.spans, read.metrics)
+            for metric in read.metrics
+            if (tenant, device, metric, pane) in read.wanted
+        }
+
+    def _publish(self, read: Read, known: int) -> int:
+        rows = self._publisher.rows(self._recomputed(read, known))
+        self._heartbeat.beat()
+        if self._stopping.is_set():
+            raise Stopped
+        return rows
+
+    def _recomputed(self, read: Read, known: int) -> list[Aggregate]:
         """The rows of a read in their next version. What retention has begun to remove is refused, not recomputed."""
         meters.READS.inc()
-        folded = list(fold(self._raw, read.spans, read.metrics))
+        folded = list(fold(self._raw, read.spans, read.metrics, known))
         # Asked after the read: an edge is written before anything is removed, so what lies behind it was whole.
         oldest = edge(self._raw)
         for one in read.asked:
-            if one.pane < oldest:
+            if one.pane < oldest and not is_fleet(one.device):
                 detail = f"expected a pane from {oldest} on, got {one.pane}: HEADWATER_KEEP_RAW_DAYS is past"
                 self._publisher.refuse(one, "past-retention", detail)
         versions = self._stored.versions(read.spans, read.metrics)
@@ -265,41 +294,12 @@ class Session:
             if row.pane >= oldest and row.key in read.wanted:
                 version = self._stored.next_version(versions, row.key)
                 rows.append(msgspec.structs.replace(row, generation=version.generation, dup=version.dup))
-        absent = sum(key[3] >= oldest for key in read.wanted) - len(rows)
+        empty = read.wanted - {row.key for row in rows}
+        absent = sorted(key for key in empty if key[3] >= oldest and not is_fleet(key[1]))
         if absent:
-            meters.EMPTY.inc(absent)
-            self._log.warning("corrections.empty", rows=absent, example=sorted(read.wanted - {r.key for r in rows})[:1])
+            meters.EMPTY.inc(len(absent))
+            self._log.warning("corrections.empty", rows=len(absent), example=absent[:1])
         return rows
-
-
-def check(one: Correction) -> None:
-    """Raise `BadRecord` for a correction that names no pane, or nothing that a store could ever hold."""
-    if one.pane % PANE_MS or not 0 <= one.pane <= _LAST_PANE:
-        raise BadRecord(f"expected a pane that starts at a multiple of {PANE_MS} ms, got {one.pane}")
-    if not 0 <= one.offset < _INT8 or not 0 <= one.partition < 2**31 or not one.metrics:
-        raise BadRecord(f"expected a position in the log and metrics, got {one}")
-    if any("\x00" in name for name in (one.tenant, one.device, *one.metrics)):
-        raise BadRecord("expected names without NUL")
-
-
-def _consumer(settings: CorrectionsSettings) -> Any:
-    return Consumer(
-        {
-            "bootstrap.servers": settings.kafka,
-            "group.id": GROUP,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "queued.max.messages.kbytes": 16_384,
-            "fetch.wait.max.ms": 50,
-        }
-    )
-
-
-def _raise_if_it_matters(error: Any) -> None:
-    """librdkafka reconnects by itself; what it cannot mend is a topic that is gone."""
-    gone = (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART)
-    if error.fatal() or error.code() in gone:
-        raise KafkaException(error)
 
 
 def main() -> None:

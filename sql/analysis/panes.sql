@@ -1,5 +1,6 @@
 -- The newest version of each row: what a series was in a 10 s pane, by the rule that sinks have. A partial row that
--- comes after a later one (a restart, a second writer) changes nothing. Beats and markers are no rows.
+-- comes after a later one (a restart, a second writer) changes nothing. Beats and markers are no rows, and those of
+-- fleets are left out: they hold the readings of devices once more.
 create temporary view panes as
 select
     tenant,
@@ -28,6 +29,7 @@ from (
     from panes_log
     where tenant <> '_pulse'
         and `count` > 0
+        and left(device, 1) <> '_'
         ${only}
 ) as versions
 where place = 1

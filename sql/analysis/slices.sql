@@ -18,7 +18,7 @@ from (
         metrics,
         appended,
         ${flaw} as flaw
-    from raw_in_log_time
+    from raw_sensor_data
     where tenant <> '_pulse'
 ) as p
 cross join unnest(p.metrics) as m (metric, vs)

@@ -1,5 +1,6 @@
--- The row of each pane, published again with every change. A row without a reading can only stand for lost state
--- (its first packs expired, a resend came); its zeros carry the lowest version, so no reader takes it.
+-- The row of each pane, of devices or of fleets, published again with every change. A row without a reading can only
+-- stand for lost state (its first packs expired, a resend came); its zeros carry the lowest version, so no reader takes
+-- it.
 insert into processed_data (
     v, tenant, device, metric, pane, generation, `count`, `sum`, sum_sq, `min`, `max`, first_ms, last_ms, `last`, as_of,
     received, dup, stamp
@@ -18,7 +19,7 @@ select
     coalesce(greatest_value, 0e0) as `max`,
     coalesce(first_ms, pane) as first_ms,
     coalesce(last_ms, pane) as last_ms,
-    coalesce(cast(substring(last_text from 5) as double), 0e0) as `last`,
+    coalesce(cast(trim(right(last_text, 25)) as double), 0e0) as `last`,
     as_of,
     received,
     dup,
@@ -40,6 +41,6 @@ from (
         max(log_time) as as_of,
         max(received) as received,
         sum(dup) as dup
-    from pieces
+    from ${pieces}
     group by tenant, device, metric, pane
 ) as panes

@@ -23,7 +23,7 @@ create temporary table device_registry (
     'properties.enable.auto.commit' = 'false',
     'properties.fetch.max.wait.ms' = '50',
     'scan.topic-partition-discovery.interval' = '0',
-    'scan.startup.mode' = 'earliest-offset',
+    ${registry_scan}
     'format' = 'json',
     'json.ignore-parse-errors' = 'true'
 )

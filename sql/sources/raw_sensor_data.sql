@@ -1,5 +1,6 @@
 -- Packs as the doors write them. Elements of the arrays stay nullable: an array of not null elements answers -1
 -- beyond its end, which the generated sums would count. Nothing is aggregated of texts and flags.
+-- Log time is what rows are joined by. Its watermark runs 1 ms behind: a batch is stamped alike.
 create temporary table raw_sensor_data (
     v int,
     tenant string,
@@ -12,7 +13,8 @@ create temporary table raw_sensor_data (
     received bigint,
     log_partition int metadata from 'partition' virtual,
     log_offset bigint metadata from 'offset' virtual,
-    appended timestamp_ltz(3) metadata from 'timestamp' virtual
+    appended timestamp_ltz(3) metadata from 'timestamp' virtual,
+    watermark for appended as appended - interval '0.001' second
 ) with (
     'connector' = 'kafka',
     'topic' = '${raw_topic}',

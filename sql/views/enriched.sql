@@ -21,7 +21,7 @@ select
     g.model,
     g.tags,
     g.metrics as described
-from raw_in_log_time as r
+from raw_sensor_data as r
 left join registry for system_time as of r.appended as g
     on r.tenant = g.tenant and r.device = g.device
 where r.device is not null

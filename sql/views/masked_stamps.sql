@@ -7,6 +7,7 @@ select
     f.`at`,
     f.metrics,
     f.received,
+    f.appended,
     f.log_time,
     f.sent,
     f.unseen,

@@ -6,16 +6,18 @@ select
     m.metric,
     s.pane,
     s.received,
+    s.appended,
     s.log_time,
     s.sent,
     s.unseen,
     s.new_at,
     u.w,
-    -- The newest stamp that counts, and its value, as one text: the largest text is the last value.
+    -- The newest stamp that counts, and its value in the last 25 characters, as one text: the largest text is the last
+    -- value.
     case
         when s.unseen > 0 then concat(
             lpad(cast(s.new_at[cardinality(s.new_at)] as string), 4, '0'),
-            cast(m.vs[array_position(s.`at`, s.new_at[cardinality(s.new_at)])] as string)
+            lpad(cast(m.vs[array_position(s.`at`, s.new_at[cardinality(s.new_at)])] as string), 25, ' ')
         )
     end as last_text
 from masked_stamps as s

@@ -10,6 +10,7 @@ select
     `at`,
     metrics,
     received,
+    appended,
     log_time,
     -- A pack's own metric set, as one text: a resend that was cut differently carries the same set.
     array_join(array_sort(map_keys(metrics)), chr(31)) as names,

@@ -13,6 +13,7 @@ select
     coalesce(received, 0) as received,
     log_partition,
     log_offset,
+    appended,
     extract(epoch from appended) * 1000 + extract(millisecond from appended) as log_time,
     case
         when v is null or v <> 1

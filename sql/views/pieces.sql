@@ -6,6 +6,7 @@ select
     metric,
     pane,
     received,
+    appended,
     log_time,
     unseen as n,
     sent - unseen as dup,

@@ -8,6 +8,7 @@ select
     `at`,
     metrics,
     received,
+    appended,
     log_time,
     arrival,
     bitmap_or_agg(bitmap_build(`at`)) over (

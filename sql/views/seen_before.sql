@@ -7,6 +7,7 @@ select
     `at`,
     metrics,
     received,
+    appended,
     log_time,
     known,
     lag(known) over (

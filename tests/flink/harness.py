@@ -1,6 +1,6 @@
 """What the tests of jobs share: one mini-cluster in the JVM of PyFlink, topics of their own, records in and out.
 
-The raw topics of random logs are CreateTime topics: the log time of a record is then the stamp that the test gives it,
+What the job reads in random logs are CreateTime topics: the log time of a record is then the stamp that the test gives,
 which is the only way to have hours of delay in a test of seconds. Where LogAppendTime itself matters, a test makes
 such a topic.
 """
@@ -21,9 +21,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from headwater.model import topics
 from headwater.model.codec import decode, device_key, encode
-from headwater.model.pack import Aggregate, Correction, DeadLetter
+from headwater.model.pack import PULSE_TENANT, Aggregate, Correction, DeadLetter, Pack, pane_of
 from headwater.model.settings import JobSettings
 from headwater.truth.reference import Key, Record
+from headwater.truth.registries import Said
 from jobs import aggregation
 from jobs.environment import open_tables, options
 from jobs.statements import Log
@@ -92,10 +93,10 @@ class Lab:
         return JobSettings(kafka=self.bootstrap, **given)
 
     def make_topics(self, name: str, raw_stamp: topics.Stamp = topics.Stamp.PRODUCER) -> str:
-        """The topics that the job reads and writes, fresh; returns their prefix. Who stamps the raw one is given."""
+        """The topics that the job reads and writes, fresh; returns their prefix. Who stamps what it reads is given."""
         prefix, wanted = f"{name}-{uuid.uuid4().hex[:8]}-", []
-        for topic in (topics.RAW, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER):
-            stamp = raw_stamp if topic is topics.RAW else topic.stamp
+        for topic in (topics.RAW, topics.DEVICE_REGISTRY, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER):
+            stamp = raw_stamp if topic.first_append else topic.stamp
             # Logs of a test lie in the past: kept for ever, or the broker would delete them under the job.
             config = {"message.timestamp.type": stamp.value, "retention.ms": "-1"}
             wanted.append(NewTopic(prefix + topic.name, topic.partitions or PARTITIONS, 1, config=config))
@@ -112,6 +113,24 @@ class Lab:
             self._put(producer, prefix, key, encode(pack), partition, log_time)
         assert producer.flush(WAIT_S) == 0
 
+    def say(self, prefix: str, said: Iterable[Said]) -> None:
+        """Appends records of the registry in their order, stamped with their log time."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "acks": "all"})
+        for record, partition, log_time in said:
+            key = device_key(record.tenant, record.device)
+            self._put(producer, prefix, key, encode(record), partition, log_time, topics.DEVICE_REGISTRY)
+        assert producer.flush(WAIT_S) == 0
+
+    def beat(self, prefix: str, log_time: int, *only: topics.Topic) -> None:
+        """Moves log time on in every partition of what the job reads (or `only` of that), but without a row."""
+        pane = pane_of(log_time)
+        pack = Pack(v=1, tenant=PULSE_TENANT, device="beat", pane=pane, at=[log_time - pane], texts={"beat": [""]})
+        producer = Producer({"bootstrap.servers": self.bootstrap})
+        for topic in only or (topics.RAW, topics.DEVICE_REGISTRY):
+            for partition in range(PARTITIONS):
+                self._put(producer, prefix, b"", encode(pack), partition, log_time, topic)
+        assert producer.flush(WAIT_S) == 0
+
     def produce_bytes(self, prefix: str, values: Iterable[bytes], log_time: int, partition: int = 0) -> None:
         """Appends values past every door."""
         producer = Producer({"bootstrap.servers": self.bootstrap})
@@ -120,11 +139,18 @@ class Lab:
         assert producer.flush(WAIT_S) == 0
 
     @staticmethod
-    def _put(producer: Producer, prefix: str, key: bytes, value: bytes, partition: int, log_time: int) -> None:
-        topic = prefix + topics.RAW.name
+    def _put(
+        producer: Producer,
+        prefix: str,
+        key: bytes,
+        value: bytes,
+        partition: int,
+        log_time: int,
+        topic: topics.Topic = topics.RAW,
+    ) -> None:
         while True:
             try:
-                producer.produce(topic, key=key, value=value, partition=partition, timestamp=log_time)
+                producer.produce(prefix + topic.name, key=key, value=value, partition=partition, timestamp=log_time)
                 return
             except BufferError:
                 producer.poll(0.1)

@@ -15,24 +15,34 @@ def plan(lab: Lab) -> str:
 
 
 def test_the_log_is_read_once(plan):
-    assert plan.count("TableSourceScan(") == 1
+    assert plan.count("raw_sensor_data, ") == 1
+    assert plan.count("TableSourceScan(") == 2
 
 
 def test_the_form_of_a_record_is_checked_once_for_all_branches(plan):
     assert plan.count("expected a tenant and a device") == 1
-    assert plan.count("Reused(") == 3
+    assert plan.count("Reused(reference_id=[2])") == 3
 
 
-def test_one_dedup_feeds_one_aggregate(plan):
+def test_one_dedup_and_one_sum_of_each_pack_feed_the_rows_of_devices_and_of_fleets(plan):
     assert plan.count("OverAggregate(") == 2
-    assert plan.count("GlobalGroupAggregate(") == 1
     assert plan.count("LAG(") == 1
+    assert plan.count("array_min(") == 1
+    assert plan.count("Reused(reference_id=[1])") == 2
+    assert plan.count("TemporalJoin(") == 1
+    assert plan.count("GlobalGroupAggregate(") == 2
+
+
+def test_rows_of_devices_do_not_wait_for_the_registry(plan):
+    of_devices, of_fleets = plan[plan.index("Union(") : plan.index("TemporalJoin(")].split("GlobalGroupAggregate(")[1:]
+    assert "Reused(reference_id=[1])" in of_devices
+    assert "Reused(" not in of_fleets
 
 
 def test_dedup_is_in_the_order_of_arrival_and_never_by_rowtime(plan):
     # LAG ordered by rowtime is planned as a range: packs with one stamp would see each other.
     assert plan.count("orderBy=[arrival ASC]") == 2
-    assert "mode=[ProcTime]" in plan
+    assert plan.count("mode=[RowTime]") == 2
 
 
 def test_rows_are_never_taken_back(plan):

@@ -157,6 +157,7 @@ def test_log_time_is_the_brokers_stamp_where_the_broker_stamps(lab: Lab):
         pack = decode(Pack, message.value())
         reference.take(Record(pack, message.partition(), message.offset(), message.timestamp()[1]))
     assert [one.offset for one in reference.corrections] == [3]
+    lab.beat(prefix, LOG_TIME)
     wait_until(lambda: not any(compare(reference.rows(), by_version(lab.upserts(prefix)))), "the rows")
     wait_until(lambda: lab.corrections(prefix) == reference.corrections, "the correction")
     job.cancel().result()

@@ -20,12 +20,14 @@ from headwater.model import codec
 from headwater.model.pack import PULSE_TENANT, Aggregate, Correction, pane_of
 from headwater.model.settings import CorrectionsSettings, Settings
 from headwater.model.stores import AUDIT_CAUSES, PANE_AUDIT
-from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED, RAW, Topic
+from headwater.model.topics import CORRECTIONS, DEAD_LETTER, DEVICE_REGISTRY, PROCESSED, RAW, Topic
 from headwater.raw.client import connect
 from headwater.truth.logs import LogShape, random_log
 from headwater.truth.reference import Key, Record, Reference, rows_differ
+from headwater.truth.registries import Said, registry_of
 from headwater.workers.corrections import Worker
 from headwater.workers.ends import next_offsets
+from headwater.workers.pulse import beat
 from tests.integration.raw_store import empty, passed, put
 from tests.integration.sink_processes import Process, until
 from tests.integration.sinks import PostgresStore, fresh_database
@@ -55,9 +57,9 @@ def late_log(seed: int, devices: int = 4, seconds: int = 60, hz: float = 4.0) ->
     return log
 
 
-def folded(log: Iterable[Record], horizon_ms: int = FOREVER_MS) -> Reference:
-    """The reference over a log; with the default horizon nothing is late."""
-    reference = Reference(horizon_ms)
+def folded(log: Iterable[Record], horizon_ms: int = FOREVER_MS, said: Iterable[Said] = ()) -> Reference:
+    """The reference over a log and a registry; with the default horizon nothing is late."""
+    reference = Reference(horizon_ms, registry=registry_of(said))
     for record in log:
         reference.take(record)
     return reference
@@ -170,6 +172,21 @@ class Line:
             )
             self.publish(beats.take(Record(pack, partition, 0, log_time)))
 
+    def say(self, said: Iterable[Said]) -> None:
+        """The registry has these records, stamped with their log time."""
+        for record, partition, log_time in said:
+            key = codec.device_key(record.tenant, record.device)
+            self.producer.produce(DEVICE_REGISTRY.name, codec.encode(record), key, partition, timestamp=log_time)
+        assert self.producer.flush(30) == 0
+
+    def pulse(self, log_time: int) -> None:
+        """A beat on every partition of the raw log and of the registry."""
+        for topic in (RAW, DEVICE_REGISTRY):
+            for partition in range(PARTITIONS):
+                key, value = beat(topic, partition, log_time)
+                self.producer.produce(topic.name, value, key, partition, timestamp=log_time)
+        assert self.producer.flush(30) == 0
+
     def append(self, log: Iterable[Record]) -> None:
         """The raw log has these records, stamped with their log time."""
         for pack, partition, _, log_time in log:
@@ -185,10 +202,10 @@ class Line:
     def held(self, log: list[Record], log_time: int = 0) -> None:
         """The raw store says that it has these records."""
         places = {}
+        log_time = max([log_time, *(record.log_time for record in log)])
         for partition in range(PARTITIONS):
             mine = [record for record in log if record.partition == partition]
-            newest = max((record.log_time for record in mine), default=0)
-            places[partition] = (mine[-1].offset + 1 if mine else 0, max(newest, log_time))
+            places[partition] = (mine[-1].offset + 1 if mine else 0, log_time)
         passed(self.raw, "log", places)
 
     def audit_from(self, minute_ms: int) -> None:
@@ -253,6 +270,7 @@ def fresh_topics(bootstrap: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     wanted = [
         (RAW.name, PARTITIONS),
+        (DEVICE_REGISTRY.name, PARTITIONS),
         (PROCESSED.name, PARTITIONS),
         (CORRECTIONS.name, PARTITIONS),
         (DEAD_LETTER.name, 1),

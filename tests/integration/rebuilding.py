@@ -8,19 +8,21 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from api.state.held import HeldRows
 from api.state.live import LiveLog
 from connectors.sinks.base import Sink
 from connectors.sinks.consume import Runner
 from headwater.model import codec
+from headwater.model.device import DeviceRecord
 from headwater.model.pack import PANE_MS, Aggregate, Pack
 from headwater.model.settings import SinkSettings
-from headwater.model.topics import PROCESSED, RAW
-from headwater.truth.reference import Key, Record, Reference
+from headwater.model.topics import DEVICE_REGISTRY, PROCESSED, RAW, Topic
+from headwater.truth.reference import Key, Record, Reference, Registry
 
 DEVICES = 8
+SITES = ("north", "south")
 PARTITIONS = 4
 
 Seen = dict[Key, list[tuple[int, int]]]
@@ -50,17 +52,26 @@ def beside(work: Callable[[threading.Event], None]) -> Iterator[list[BaseExcepti
 
 
 class Load:
-    """Devices that send packs of now, some of them again, some of them long after their pane has ended."""
+    """Devices that send packs of now, some of them again, some of them long after their pane has ended.
+
+    Two of them move from site to site meanwhile.
+    """
 
     def __init__(self, bootstrap: str, tenant: str, seed: int, latest_ms: int) -> None:
         self.tenant, self._rng, self._latest_ms = tenant, random.Random(seed), latest_ms
         self._producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 2})
         self._later: list[tuple[float, Pack]] = []
+        self._version = 0
 
     def run(self, stop: threading.Event) -> None:
         """A round each 50 ms."""
+        for number in range(DEVICES):
+            self._place(f"d{number}", SITES[number % 2])
+        rounds = 0
         while not stop.wait(0.05):
-            now = time.time_ns() // 1_000_000
+            now, rounds = time.time_ns() // 1_000_000, rounds + 1
+            if rounds % 40 == 0:
+                self._place(f"d{rounds // 40 % 2}", self._rng.choice(SITES))
             for number in range(DEVICES):
                 self._round(f"d{number}", now)
             for due, pack in [one for one in self._later if one[0] <= now]:
@@ -83,6 +94,13 @@ class Load:
         self._send(pack)
         if draw < 0.25:
             self._later.append((now + rng.randrange(1, self._latest_ms), pack))
+
+    def _place(self, device: str, site: str) -> None:
+        self._version += 1
+        said = DeviceRecord(
+            v=1, tenant=self.tenant, device=device, version=self._version, changed_ms=0, site=site, model="m"
+        )
+        self._producer.produce(DEVICE_REGISTRY.name, codec.encode(said), codec.device_key(self.tenant, device))
 
     def _send(self, pack: Pack) -> None:
         self._producer.produce(RAW.name, codec.encode(pack), codec.device_key(pack.tenant, pack.device))
@@ -156,26 +174,42 @@ def drops(seen: Seen) -> list[tuple[Key, int, tuple[int, int]]]:
     ]
 
 
-def whole_log(bootstrap: str, tenant: str) -> list[Record]:
-    """Every pack of a tenant with its place and log time."""
+def messages(bootstrap: str, topic: Topic, tenant: str) -> Iterator[Message]:
+    """Every record of a topic that is of a tenant."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "whole", "enable.auto.commit": False})
-    found = []
     for partition in range(PARTITIONS):
-        low, high = consumer.get_watermark_offsets(TopicPartition(RAW.name, partition), 30)
-        consumer.assign([TopicPartition(RAW.name, partition, low)])
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), 30)
+        consumer.assign([TopicPartition(topic.name, partition, low)])
         while low < high:
             for message in consumer.consume(2_000, 0.2):
                 low = message.offset() + 1
-                pack = codec.decode(Pack, message.value())
-                if pack.tenant == tenant:
-                    found.append(Record(pack, partition, message.offset(), message.timestamp()[1]))
+                if (message.key() or b"").startswith(f"{tenant}/".encode()):
+                    yield message
     consumer.close()
+
+
+def whole_log(bootstrap: str, tenant: str) -> list[Record]:
+    """Every pack of a tenant with its place and log time."""
+    found = [
+        Record(codec.decode(Pack, one.value()), one.partition(), one.offset(), one.timestamp()[1])
+        for one in messages(bootstrap, RAW, tenant)
+    ]
     return sorted(found, key=lambda record: record.log_time)
 
 
-def folded(log: list[Record], horizon_ms: int, cap: int, ends: dict[str, int] | None = None) -> dict[Key, int]:
+def whole_registry(bootstrap: str, tenant: str) -> Registry:
+    """All that was said of the devices of a tenant."""
+    registry = Registry()
+    for one in messages(bootstrap, DEVICE_REGISTRY, tenant):
+        registry.take(codec.decode(DeviceRecord, one.value()), one.timestamp()[1])
+    return registry
+
+
+def folded(
+    log: list[Record], registry: Registry, horizon_ms: int, cap: int, ends: dict[str, int] | None = None
+) -> dict[Key, int]:
     """The count of each row, of packs with at most `cap` stamps; with `ends` (partition -> offset) of the log then."""
-    reference = Reference(horizon_ms)
+    reference = Reference(horizon_ms, registry=registry)
     for record in log:
         if len(record.pack.at) <= cap and (ends is None or record.offset < ends[str(record.partition)]):
             reference.take(record)

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS
+from headwater.model.stores import PLACE_POSITIONS
 from headwater.stack import jars, kafka
 from headwater.stack.foreground import running
 from headwater.stack.state import State
 from headwater.truth.logs import START_MS
 from headwater.truth.reference import correction
+from headwater.truth.registries import random_registry
 from headwater.workers.closing import Closing
 from tests.integration.corrections_line import HORIZON_MS, SLACK_MS, Line, changed, differ, facts, folded, late_log
+from tests.integration.raw_store import say
 from tests.integration.sink_processes import until
 
 MINUTE_MS = START_MS // 60_000 * 60_000
@@ -52,9 +56,14 @@ def renumbered(log: list) -> list:
     return done
 
 
+def to_damage(rows: dict) -> list:
+    """Rows that have more than one reading, so that one with a reading less is still a row."""
+    return sorted(key for key, row in rows.items() if row.count > 1)
+
+
 def damaged(line: Line, rows: dict) -> tuple[dict, dict]:
     """The rows as something has left them, by key, and how many of each cause."""
-    keys = sorted(rows)
+    keys = to_damage(rows)
     wrong = dict(rows)
     del wrong[keys[0]]
     row = rows[keys[1]]
@@ -90,7 +99,7 @@ def test_what_differs_is_repaired_and_counted_by_cause_and_late_readings_come_on
     until(lambda: line.audited_to(LAST_MS), "the audit of all minutes")
     assert causes(line) == found
     stored = line.rows()
-    keys = sorted(rows)
+    keys = to_damage(rows)
     assert [stored[key].generation for key in keys[:6]] == [1, 1, 2, 2, 2, 1]
     # A pane that was repaired gets a reading a day later: the row of the higher generation grows.
     _, device, metric, pane = keys[2]
@@ -108,6 +117,45 @@ def test_what_differs_is_repaired_and_counted_by_cause_and_late_readings_come_on
     line.until_rows_are(expected)
     assert line.rows()[keys[2]].generation == 2
     assert causes(line) == found
+
+
+def test_rows_of_fleets_are_held_to_the_readings_of_their_members(line: Line):
+    log = renumbered(quick_log(25))
+    said = random_registry(25, log)
+    rows = folded(log, said=said).rows()
+    assert all(is_fleet(key[1]) for key in to_damage(rows)[:6])
+    wrong, found = damaged(line, rows)
+    line.sink()
+    line.publish(wrong.values())
+    say(line.raw, said)
+    line.hold(log, CLOSED_MS)
+    line.audit_from(MINUTE_MS)
+    line.beat(CLOSED_MS)
+    line.worker()
+    stray = next(row for key, row in wrong.items() if key[1] == "nobody")
+    line.until_rows_are({key: facts(row) for key, row in {**rows, stray.key: stray}.items()})
+    until(lambda: line.audited_to(LAST_MS), "the audit of all minutes")
+    assert causes(line) == found
+    stored = line.rows()
+    assert [stored[key].generation for key in to_damage(rows)[:6]] == [1, 1, 2, 2, 2, 1]
+
+
+def test_no_minute_is_audited_before_it_is_known_where_its_devices_belonged(line: Line):
+    log = renumbered(quick_log(26))
+    said = random_registry(26, log)
+    line.sink()
+    line.publish(folded(log, said=said).rows().values())
+    say(line.raw, said)
+    line.hold(log, CLOSED_MS)
+    line.raw.command(f"truncate table {PLACE_POSITIONS}")
+    line.audit_from(MINUTE_MS)
+    line.beat(CLOSED_MS)
+    line.worker()
+    time.sleep(4)
+    assert line.audited()["minutes"] == 1
+    line.hold([], CLOSED_MS)
+    until(lambda: line.audited_to(LAST_MS), "the audit of all minutes")
+    assert causes(line) == {}
 
 
 def test_killed_at_any_moment_the_audit_goes_on_where_it_was(line: Line):

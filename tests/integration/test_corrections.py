@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from headwater.model import codec
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS, Correction
 from headwater.stack import jars, kafka
 from headwater.stack.foreground import running
 from headwater.stack.state import State
 from headwater.truth.logs import START_MS
+from headwater.truth.registries import random_registry
 from headwater.workers.corrections import Session
 from tests.integration.corrections_line import (
     DAY_MS,
@@ -27,7 +29,7 @@ from tests.integration.corrections_line import (
     folded,
     late_log,
 )
-from tests.integration.raw_store import put
+from tests.integration.raw_store import put, say
 from tests.integration.sink_processes import dead_letters, until
 
 MINUTE_MS = START_MS // 60_000 * 60_000
@@ -50,19 +52,21 @@ def line(own_kafka: str, postgres: str, clickhouse: str, tmp_path: Path) -> Iter
     made.close()
 
 
-def expected_of(log) -> dict:
-    return {key: facts(row) for key, row in folded(log).rows().items()}
+def expected_of(log, said=()) -> dict:
+    return {key: facts(row) for key, row in folded(log, said=said).rows().items()}
 
 
-def on_time(log) -> list:
-    """Every row that the job would publish on the way, in its order."""
-    reference = folded([], HORIZON_MS)
-    return [row for record in log for row in reference.take(record)]
+def on_time(log, said=()) -> list:
+    """Every row of devices that the job would publish on the way, in its order, and then those of fleets."""
+    reference = folded([], HORIZON_MS, said)
+    rows = [row for record in log for row in reference.take(record)]
+    return [*rows, *(row for key, row in reference.rows().items() if is_fleet(key[1]))]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_final_rows_are_those_of_everything_however_late(line: Line, seed: int):
     log = late_log(seed)
+    said = random_registry(seed, log, edits=12)
     reference = folded(log, HORIZON_MS)
     assert len(reference.corrections) > 20
     assert max(one.log_time - one.pane for one in reference.corrections) > DAY_MS
@@ -70,25 +74,32 @@ def test_final_rows_are_those_of_everything_however_late(line: Line, seed: int):
     line.worker()
     line.audit_from(MINUTE_MS)
     line.append(log)
-    line.publish(on_time(log))
+    line.publish(on_time(log, said))
     line.correct(reference.corrections)
+    say(line.raw, said)
     line.hold(log)
-    line.until_rows_are(expected_of(log))
+    expected = expected_of(log, said)
+    before = {row.key: facts(row) for row in on_time(log, said)}
+    fleets = [key for key in expected if is_fleet(key[1])]
+    assert sum(expected[key] != before.get(key) for key in fleets) >= 10
+    line.until_rows_are(expected)
     closed = MINUTE_MS + 4 * 60_000
     line.held(log, closed + HORIZON_MS + SLACK_MS + 60_000)
     line.beat(max(record.log_time for record in log) + 1)
     until(lambda: line.audited_to(closed), "the audit of all minutes")
     assert {cause: n for cause, n in line.audited().items() if cause != "minutes" and n} == {}
     assert {row.generation for row in line.rows().values()} == {1}
-    assert differ(expected_of(log), line.rows()) == []
+    assert differ(expected, line.rows()) == []
 
 
 def test_killed_at_any_moment_it_forgets_nothing(line: Line):
     log = late_log(7, devices=12, seconds=120, hz=6.0)
+    said = random_registry(7, log)
     reference = folded(log, HORIZON_MS)
     line.sink()
     line.append(log)
-    line.publish(on_time(log))
+    line.publish(on_time(log, said))
+    say(line.raw, said)
     dice = random.Random(7)
     parts = [reference.corrections[begin::6] for begin in range(6)]
     worker = line.worker(corrections_rows=20)
@@ -100,13 +111,14 @@ def test_killed_at_any_moment_it_forgets_nothing(line: Line):
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         worker = line.worker(corrections_rows=20)
-    line.until_rows_are(expected_of(log))
+    line.until_rows_are(expected_of(log, said))
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
 
 
 def test_with_the_raw_stores_own_sink_and_both_killed(line: Line):
     log = late_log(13, devices=8, seconds=90, hz=6.0)
+    said = random_registry(13, log, edits=20)
     reference = folded(log, HORIZON_MS)
     line.sink()
     dice = random.Random(13)
@@ -116,7 +128,8 @@ def test_with_the_raw_stores_own_sink_and_both_killed(line: Line):
         part = log[number * third : (number + 1) * third]
         places = {(record.partition, record.offset) for record in part}
         line.append(part)
-        line.publish(on_time(log)[number::3])
+        line.say(said[number * len(said) // 3 : (number + 1) * len(said) // 3])
+        line.publish(on_time(log, said)[number::3])
         # Named only once they are in the log, as the job does it: what lies past its end is refused as lost.
         line.correct([one for one in reference.corrections if (one.partition, one.offset) in places])
         time.sleep(dice.uniform(0.5, 3))
@@ -125,7 +138,8 @@ def test_with_the_raw_stores_own_sink_and_both_killed(line: Line):
             process.wait()
         worker = worker if worker.poll() is None else line.worker()
         raw = raw if raw.poll() is None else line.raw_sink()
-    line.until_rows_are(expected_of(log))
+    line.pulse(max([log[-1].log_time, said[-1].log_time]) + 1)
+    line.until_rows_are(expected_of(log, said))
 
 
 def test_two_workers_take_turns(line: Line):

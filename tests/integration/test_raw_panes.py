@@ -4,13 +4,15 @@ import random
 
 import pytest
 
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS, Pack
 from headwater.model.settings import Settings
 from headwater.raw.client import connect
-from headwater.raw.panes import PaneSpan, counts, fold
+from headwater.raw.panes import PaneSpan, counts, fleets_of, fold
 from headwater.truth.logs import LogShape, random_log
 from headwater.truth.reference import Record, Reference, rows_differ
-from tests.integration.raw_store import empty, put
+from headwater.truth.registries import Said, random_registry, registry_of
+from tests.integration.raw_store import empty, put, say
 
 FOREVER_MS = 10**13
 
@@ -23,9 +25,9 @@ def client(clickhouse: str):
     made.close()
 
 
-def everything(log: list[Record]) -> Reference:
+def everything(log: list[Record], said: list[Said]) -> Reference:
     """All of the log folded, nothing late."""
-    reference = Reference(FOREVER_MS)
+    reference = Reference(FOREVER_MS, registry=registry_of(said))
     for record in log:
         reference.take(record)
     return reference
@@ -50,21 +52,50 @@ def shuffled(client, log: list[Record], seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_folded_panes_are_those_of_the_reference(client, seed: int):
     log = random_log(seed, LogShape(devices=4, seconds=90, hz=5.0))
+    said = random_registry(seed, log)
     shuffled(client, log, seed)
-    expected = columns({k: row for k, row in everything(log).rows().items() if not k[0].startswith("_")})
-    spans = [
-        PaneSpan("t1", f"d{device:03d}", min(k[3] for k in expected), max(k[3] for k in expected) + PANE_MS)
-        for device in range(4)
-    ]
+    say(client, said)
+    expected = columns({k: row for k, row in everything(log, said).rows().items() if not k[0].startswith("_")})
+    assert sum(is_fleet(key[1]) for key in expected) > 20
+    first, end = min(k[3] for k in expected), max(k[3] for k in expected) + PANE_MS
+    spans = [PaneSpan("t1", device, first, end) for device in sorted({key[1] for key in expected})]
     metrics = {key[2] for key in expected}
-    rows = {row.key: row for row in fold(client, spans, metrics)}
+    rows = {row.key: row for row in fold(client, spans, metrics, FOREVER_MS)}
     assert rows_differ(expected, columns(rows)) == ([], [], [])
-    held = counts(client, spans[0].first, spans[0].end)
+    held = counts(client, first, end, FOREVER_MS)
     assert {key: one.count for key, one in held.items()} == {key: row[0] for key, row in expected.items()}
     assert {key: one.as_of for key, one in held.items()} == {key: row.as_of for key, row in rows.items()}
     # Without the fold the copies count: the comparison sees them.
     raw = client.query("select count() from reading where kind = 'number'").result_rows[0][0]
-    assert raw > sum(row[0] for row in expected.values())
+    assert raw > sum(row[0] for key, row in expected.items() if not is_fleet(key[1]))
+
+
+def test_the_fleets_of_a_late_reading_are_those_of_its_log_time(client):
+    log = random_log(5, LogShape(devices=4, seconds=60, hz=3.0), with_pulses=False)
+    said = random_registry(5, log)
+    put(client, log)
+    say(client, said)
+    keys = everything(log, said).series
+    wanted = {(key[0], key[1], key[3]) for key in keys if is_fleet(key[1])}
+    first = log[0].pack.pane - 600_000
+    spans = [PaneSpan("t1", name, first, first + 1_200_000) for name in {key[1] for key in keys} if not is_fleet(name)]
+    found = {(tenant, fleet, pane) for tenant, fleet, _, pane in fleets_of(client, spans, {key[2] for key in keys})}
+    assert found >= wanted
+    # Only a copy that counts nowhere may name one more.
+    assert len(found - wanted) < len(wanted) / 10
+
+
+def test_readings_of_a_time_of_which_the_registry_is_not_known_are_in_no_fleet(client):
+    log = random_log(6, LogShape(devices=3, seconds=60), with_pulses=False)
+    said = [one._replace(log_time=0) for one in random_registry(6, log, edits=1)]
+    put(client, log)
+    say(client, said)
+    until = log[len(log) // 2].log_time
+    expected = everything([record for record in log if record.log_time < until], said).series
+    held = counts(client, 0, 10**13, until)
+    got = {key: one.count for key, one in held.items() if is_fleet(key[1])}
+    assert got == {key: len(series.values) for key, series in expected.items() if is_fleet(key[1])}
+    assert got
 
 
 def test_only_the_panes_and_metrics_that_were_asked_for_are_read(client):

@@ -9,6 +9,7 @@ import pytest
 from connectors.sinks.postgres import PostgresSink
 from connectors.sinks.valkey import ValkeySink
 from headwater.model.errors import StackError
+from headwater.model.fleet import is_fleet
 from headwater.model.pack import PANE_MS
 from headwater.model.settings import JobSettings, PulseSettings, Settings, SinkSettings
 from headwater.stack import flink as flink_server
@@ -137,8 +138,9 @@ def test_no_reader_sees_a_row_go_back(cluster, bootstrap, postgres, valkey, give
             assert begun.raised == generations[-1][1] == 1_000
             assert caught_up(changed) == "caught up; generation 1000 is shown"
             time.sleep(15)
-        log = parts.whole_log(bootstrap, tenant)
-        old, new = parts.folded(log, HORIZON_MS, CAP), parts.folded(log, HORIZON_MS, LESS)
+        log, registry = parts.whole_log(bootstrap, tenant), parts.whole_registry(bootstrap, tenant)
+        old, new = (parts.folded(log, registry, HORIZON_MS, cap) for cap in (CAP, LESS))
+        assert {key[1] for key in new if is_fleet(key[1])} == {"_site/north", "_site/south", "_model/m"}
         assert sum(new.values()) < sum(old.values()), "the changed query must count less"
         theirs = {key: count for key, count in new.items() if key[3] >= begun.from_pane}
 
@@ -167,7 +169,7 @@ def test_no_reader_sees_a_row_go_back(cluster, bootstrap, postgres, valkey, give
         if key[3] + PANE_MS + HORIZON_MS < begun.from_pane:
             assert count == old[key]
     # A count shrinks only to what the new query counts of all that had come when the rebuild began.
-    then = parts.folded(log, HORIZON_MS, LESS, begun.ends)
+    then = parts.folded(log, registry, HORIZON_MS, LESS, begun.ends)
     for seen in (in_postgres, live):
         found = parts.drops(seen)
         assert all(generation == 1_000 and count >= then.get(key, 0) for key, _, (generation, count) in found), found[

@@ -81,8 +81,8 @@ class FakeLog:
     def __init__(self, first=0, end=NOW):
         self.first, self.end, self.begun = first, end, None
 
-    def ends(self):
-        return {0: self.end, 1: self.end}
+    def ends(self, topic="raw-sensor-data"):
+        return {0: self.end, 1: self.end} if topic == "raw-sensor-data" else {0: 7}
 
     def newest(self):
         return self.end
@@ -103,8 +103,17 @@ def test_a_rewind_begins_where_every_open_pane_may_have_begun(settings):
     assert oldest_open <= rebuild.from_pane < oldest_open + 10_000
     assert log.begun == {0: rebuild.from_ms, 1: rebuild.from_ms}
     assert (known.generations, rebuild.raised) == ([], 0)
-    assert not has_caught_up(rebuild, {0: NOW, 1: NOW - 1})
-    assert has_caught_up(rebuild, {0: NOW, 1: NOW})
+
+
+def test_it_has_caught_up_when_a_checkpoint_follows_the_one_that_had_read_both_topics(settings):
+    rebuild = plan_rewind(Record("aggregation"), FakeLog(), settings, NOW, changed=False)
+    for raw, registry in (({0: NOW, 1: NOW - 1}, {0: 7}), ({0: NOW, 1: NOW}, {0: 6}), ({0: NOW, 1: NOW}, {})):
+        assert not has_caught_up(rebuild, raw, registry)
+        assert rebuild.passed == {}
+    reached = {0: NOW + 3, 1: NOW}
+    for _ in range(3):  # looked at again before the next checkpoint
+        assert not has_caught_up(rebuild, reached, {0: 9})
+    assert has_caught_up(rebuild, {0: NOW + 3, 1: NOW + 1}, {0: 9})
 
 
 def test_a_changed_query_raises_the_generation_of_the_panes_that_are_open_and_of_no_other(settings):

@@ -2,8 +2,10 @@
 
 import pytest
 
+from headwater.model.device import DeviceRecord
 from headwater.model.pack import PANE_MS, Pack
 from headwater.truth.reference import Expected, Record, Reference, compare, fold_readings, rows_differ
+from headwater.truth.registries import Said, registry_of
 
 PANE = 1_760_000_000_000
 KEY = ("t", "d", "a", PANE)
@@ -77,3 +79,36 @@ def test_a_reference_without_dedup_differs():
         apart |= {(*key[:3], key[3] + number): row for key, row in folded(one).rows().items()}
     assert sum(row.count for row in apart.values()) == 4
     assert folded(*log).rows()[KEY].count == 3
+
+
+def version(log_time: int, device: str = "d", **given) -> Said:
+    return Said(DeviceRecord(v=1, tenant="t", device=device, version=1, changed_ms=0, **given), 0, log_time)
+
+
+def test_a_reading_counts_where_its_device_was_at_log_time_for_good():
+    said = [
+        version(PANE + 1_000, site="north", model="pump"),
+        version(PANE + 2_000, site="south", model="pump"),
+        version(PANE + 4_000, deleted=True),
+    ]
+    reference = Reference(60_000, registry=registry_of(said))
+    log_times = (PANE + 999, PANE + 1_000, PANE + 1_999, PANE + 2_000, PANE + 4_000)
+    for number, log_time in enumerate(log_times):
+        reference.take(record([number], [10.0**number], log_time))
+    # Once more, from another site: the first in the log counts, where it was.
+    reference.take(record([1], [99.0], PANE + 2_500))
+    rows = {key[1]: (row.sum, row.as_of, row.dup) for key, row in reference.rows().items()}
+    assert rows == {
+        "d": (11_111.0, PANE + 4_000, 1),
+        "_site/north": (110.0, PANE + 1_999, 0),
+        "_site/south": (1_000.0, PANE + 2_000, 0),
+        "_model/pump": (1_110.0, PANE + 2_000, 0),
+    }
+
+
+def test_of_newest_readings_at_one_moment_that_of_the_largest_name_is_the_last():
+    reference = Reference(60_000, registry=registry_of([version(0, name, site="s") for name in ("d1", "d10", "d2")]))
+    for value, name in enumerate(("d2", "d10", "d1")):
+        pack = Pack(v=1, tenant="t", device=name, pane=PANE, at=[7], metrics={"a": [float(value)]})
+        reference.take(Record(pack, 0, value, PANE + 10))
+    assert reference.rows()["t", "_site/s", "a", PANE].last == 0.0

@@ -1,6 +1,6 @@
--- Rows of the live table and of a replay that differ, over panes that start in [$1, $2) (epoch ms), and how many rows
--- were compared. Live rows that took in something after $3 (log time, epoch ms) have moved on since. Floats may differ
--- by a relative 1e-9: the order of additions.
+-- Rows of devices in the live table and in a replay that differ, over panes that start in [$1, $2) (epoch ms), and how
+-- many rows were compared. Live rows that took in something after $3 (log time, epoch ms) have moved on since. Floats
+-- may differ by a relative 1e-9: the order of additions.
 with live as (
     select
         tenant,
@@ -25,6 +25,7 @@ with live as (
             from public.deployed_query as known
             where known.kind = 'metric'
         )
+        and left(device, 1) <> '_'
 ),
 
 again as (
