@@ -1,7 +1,8 @@
 """The one way in: `Door.accept` takes a message of any protocol and says when Kafka has it.
 
 A protocol is a file beside this one that calls `accept` and acknowledges when the future is done. Nothing else writes
-to `raw-sensor-data`, except the pulse. Events of the broker go the same way to `device-events`.
+to `raw-sensor-data`, except the pulse. Events of the broker go the same way to `device-events`, and what devices say of
+themselves to `device-attributes`.
 """
 
 from __future__ import annotations
@@ -19,20 +20,25 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.doors import meters
+from connectors.doors.attributes import attributes_of
 from connectors.doors.cut import Arrival
 from connectors.doors.decode import Decoded, Refusal, decode
 from connectors.doors.limits import MAX_NAME, Limits, name_allowed
 from headwater.model.codec import VERSION, device_key, encode
 from headwater.model.codec import decode as decode_record
-from headwater.model.errors import BadRecord
+from headwater.model.device import ClientAttributes
+from headwater.model.errors import BadRecord, Refused
 from headwater.model.event import EVENTS_TOPIC, DeviceEvent
 from headwater.model.message import HEADER, MOST_PARTS, mark, message_id
 from headwater.model.pack import DeadLetter
 from headwater.model.settings import DoorSettings
-from headwater.model.topics import DEAD_LETTER, DEVICE_EVENTS, RAW
+from headwater.model.topics import DEAD_LETTER, DEVICE_ATTRIBUTES, DEVICE_EVENTS, RAW
 
 DEVICES_REMEMBERED = 100_000
 """Devices whose last stamp is remembered; the one unheard of for longest is forgotten first."""
+
+TELEMETRY, ATTRIBUTES = "telemetry", "attributes"
+"""The last level of a device's topics."""
 
 _POLL_S = 0.1
 _log = structlog.get_logger()
@@ -125,10 +131,10 @@ class Door:
         message must not be acknowledged. Its callbacks run in the thread that polls delivery reports, in the order of
         the reports.
         """
-        named = _parts(topic)
+        named = _parts(topic, TELEMETRY)
         if named is None:
             tenant, device, key = "", "", b""
-            decoded = Decoded([], [_bad_topic(topic)], 0, 0)
+            decoded = Decoded([], [_bad_topic(topic, TELEMETRY)], 0, 0)
         else:
             tenant, device, key = named
             arrival = Arrival(tenant, device, received_ms, self._last.get(key, 0))
@@ -141,6 +147,25 @@ class Door:
         outcome = Outcome(tenant, device, decoded.readings, decoded.refusals)
         message = message_id(topic, payload) if promised and len(records) <= MOST_PARTS else None
         return self._produce(key, records, message, outcome)
+
+    def accept_attributes(self, topic: str, payload: bytes, received_ms: int) -> Future[Outcome]:
+        """Hands what a device says of itself to Kafka, whole or as a dead letter; the future is as of `accept`."""
+        meters.ATTRIBUTES.inc()
+        tenant, device, key = _parts(topic, ATTRIBUTES) or ("", "", b"")
+        try:
+            if not key:
+                bad = _bad_topic(topic, ATTRIBUTES)
+                raise Refused(bad.reason, bad.detail)
+            said = ClientAttributes(
+                v=VERSION, tenant=tenant, device=device, received=received_ms, attributes=attributes_of(payload)
+            )
+        except Refused as refused:
+            refusal = Refusal(refused.reason, refused.detail)
+            meters.REFUSED.labels(refusal.reason).inc()
+            meters.DEAD_LETTERS.labels(refusal.reason).inc()
+            letter = self._letter(refusal, topic, tenant, device, received_ms, payload)
+            return self._produce(key, [(DEAD_LETTER.name, encode(letter))], None, Outcome(tenant, device, 0, [refusal]))
+        return self._produce(key, [(DEVICE_ATTRIBUTES.name, encode(said))], None, Outcome(tenant, device, 0, []))
 
     def accept_event(self, payload: bytes, received_ms: int) -> Future[Outcome]:
         """Hands an event of the broker (`headwater.model.event`) to Kafka as it came; the future is as of `accept`."""
@@ -227,10 +252,10 @@ def described(refusal: Refusal) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _parts(topic: str) -> tuple[str, str, bytes] | None:
-    """(tenant, device, key) of a telemetry topic; None if it is none, or names what may not be named."""
+def _parts(topic: str, last: str) -> tuple[str, str, bytes] | None:
+    """(tenant, device, key) of a topic with that last level; None if it is none, or names what may not be named."""
     parts = topic.split("/")
-    if len(parts) != 4 or parts[0] != "v1" or parts[3] != "telemetry":
+    if len(parts) != 4 or parts[0] != "v1" or parts[3] != last:
         return None
     tenant, device = parts[1], parts[2]
     if not name_allowed(tenant) or not name_allowed(device):
@@ -238,9 +263,9 @@ def _parts(topic: str) -> tuple[str, str, bytes] | None:
     return tenant, device, device_key(tenant, device)
 
 
-def _bad_topic(topic: str) -> Refusal:
+def _bad_topic(topic: str, last: str) -> Refusal:
     return Refusal(
         "bad-topic",
-        f"expected v1/{{tenant}}/{{device}}/telemetry, names of 1 to {MAX_NAME} characters and no leading _, "
+        f"expected v1/{{tenant}}/{{device}}/{last}, names of 1 to {MAX_NAME} characters and no leading _, "
         f"got {topic[:200]!a}; publish there",
     )

@@ -6,6 +6,7 @@ from prometheus_client import Counter, Gauge
 
 MESSAGES = Counter("headwater_door_messages", "Messages received")
 EVENTS = Counter("headwater_door_events", "Events of devices received from the broker")
+ATTRIBUTES = Counter("headwater_door_attributes", "Messages of attributes received")
 READINGS = Counter("headwater_door_readings", "Readings taken")
 RECORDS = Counter("headwater_door_records", "Packs handed to Kafka")
 REFUSED = Counter("headwater_door_refused", "Readings (or whole messages) refused, by reason", ["reason"])

@@ -29,14 +29,14 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from prometheus_client import start_http_server
 
 from connectors.doors import meters
-from connectors.doors.core import Door, Outcome, described
+from connectors.doors.core import ATTRIBUTES, TELEMETRY, Door, Outcome, described
 from headwater.clock import now_ms
 from headwater.garbage import collect_rarely
 from headwater.logs import configure
 from headwater.model.codec import VERSION
 from headwater.model.event import EVENTS_TOPIC
 from headwater.model.settings import DoorSettings
-from headwater.model.topics import DEAD_LETTER, DEVICE_EVENTS, RAW
+from headwater.model.topics import DEAD_LETTER, DEVICE_ATTRIBUTES, DEVICE_EVENTS, RAW
 from headwater.stopping import stop_event
 
 NEVER_S = 0xFFFF_FFFF
@@ -120,18 +120,18 @@ class Bridge:
         _log.info("connected", session_present=flags.session_present)
         # Retained messages of before are no news: stored then, or older than the session.
         options = SubscribeOptions(qos=1, retainHandling=_NO_RETAINED)
-        client.subscribe([(self._settings.bridge_filter, options), (EVENTS_TOPIC, options)])
+        client.subscribe([(topics, options) for topics in filters(self._settings.bridge_filter)])
 
     def _on_subscribe(self, client: paho.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-        readings, *events = reasons
+        readings, *others = reasons
         if readings.is_failure:
             _log.error("broker refused the subscription", filter=self._settings.bridge_filter, reasons=str(reasons))
             threading.Thread(target=client.disconnect, daemon=True).start()
             return
         _log.info("subscribed", filter=self._settings.bridge_filter)
-        if any(reason.is_failure for reason in events):
+        if any(reason.is_failure for reason in others):
             # Another broker than ours: readings come all the same.
-            _log.warning("broker gives no events of devices", topic=EVENTS_TOPIC, reasons=str(reasons))
+            _log.warning("broker gives no events or attributes of devices", reasons=str(reasons))
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._forget_connection()
@@ -151,6 +151,8 @@ class Bridge:
         now = now_ms()
         if message.topic == EVENTS_TOPIC:
             future = self._door.accept_event(bytes(message.payload), now)
+        elif message.topic.endswith(f"/{ATTRIBUTES}"):
+            future = self._door.accept_attributes(message.topic, bytes(message.payload), now)
         else:
             future = self._door.accept(message.topic, bytes(message.payload), now, promised=message.qos > 0)
         with self._lock:
@@ -205,6 +207,12 @@ class Bridge:
                 pass  # already gone: the loop sees it by itself
 
 
+def filters(readings: str) -> list[str]:
+    """What the bridge subscribes to: its filter of readings first, then attributes of the same devices, and events."""
+    attributes = f"{readings.removesuffix(TELEMETRY)}{ATTRIBUTES}" if readings.endswith(f"/{TELEMETRY}") else None
+    return [readings, *filter(None, [attributes]), EVENTS_TOPIC]
+
+
 def _errors(outcome: Outcome) -> bytes:
     """What a device reads on its `errors` topic: what was refused and why."""
     refused = [{"reason": r.reason, "detail": described(r), "count": r.count} for r in outcome.refusals]
@@ -217,7 +225,7 @@ def wait_for_kafka(settings: DoorSettings, stopping: threading.Event) -> None:
     while not stopping.is_set():
         try:
             topics = admin.list_topics(timeout=2).topics
-            missing = {RAW.name, DEAD_LETTER.name, DEVICE_EVENTS.name} - topics.keys()
+            missing = {RAW.name, DEAD_LETTER.name, DEVICE_EVENTS.name, DEVICE_ATTRIBUTES.name} - topics.keys()
             if not missing:
                 return
             _log.warning("Kafka lacks topics, waiting", missing=sorted(missing))

@@ -10,6 +10,7 @@ import psycopg
 import structlog
 
 from connectors.sinks.alerts import AlertSink
+from connectors.sinks.attributes import AttributeSink
 from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
 from connectors.sinks.events import EventSink
@@ -183,7 +184,7 @@ def _line(row: Aggregate) -> str:
 def main() -> None:
     """Run until SIGTERM."""
     settings = SinkSettings()
-    run(PostgresSink(settings), settings, EventSink(settings), AlertSink(settings))
+    run(PostgresSink(settings), settings, EventSink(settings), AlertSink(settings), AttributeSink(settings))
 
 
 if __name__ == "__main__":

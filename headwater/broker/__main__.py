@@ -9,11 +9,14 @@ import threading
 import structlog
 from prometheus_client import start_http_server
 
-from headwater.broker.access import Access, Code, Connect, Verdict
+from headwater.broker.access import Access
+from headwater.broker.connect import Code, Connect, Verdict
 from headwater.broker.devices import DeviceTable, Used
 from headwater.broker.engine import Engine, start_jvm
 from headwater.broker.files import Folders
 from headwater.broker.gate import Gate
+from headwater.broker.provisioning import Provisioning
+from headwater.broker.shared import SharedAttributes, is_shared
 from headwater.broker.watch import Watch
 from headwater.garbage import collect_rarely
 from headwater.logs import configure
@@ -38,23 +41,29 @@ def serve(settings: BrokerSettings, stopping: threading.Event) -> None:
             engine.send_away(client, "NOT_AUTHORIZED", "the token was revoked or has expired")
 
     devices = DeviceTable(settings.postgres.get_secret_value(), folders.devices, send_away)
-    access = Access(settings, devices, gate, lambda client: engine.connected(client))
+    provisioning = Provisioning(settings, devices.healthy)
+    access = Access(settings, devices, provisioning, gate, lambda client: engine.session(client))
 
     def judge(connect: Connect) -> Verdict:
         # Whoever is sent away at the end would be back before it.
         return Verdict(Code.SERVER_UNAVAILABLE, "the broker stops") if stopping.is_set() else access.judge(connect)
 
-    engine = Engine(folders, judge, settings.bridge_session)
+    engine = Engine(folders, judge, provisioning, settings.bridge_session)
     watch = Watch(settings, engine, gate)
+    postgres = settings.postgres.get_secret_value()
+    shared = SharedAttributes(postgres, lambda *told: engine.retain(*told), lambda: engine.retained(is_shared))
     engine.start()
     devices.start()
     watch.start()
+    shared.start()
     collect_rarely()
     _log.info("listening", host=settings.host, port=settings.broker_port)
     stopping.wait()
     watch.stop()
+    shared.stop()
     devices.stop()
     engine.stop()
+    provisioning.close()
     _log.info("stopped")
 
 

@@ -21,12 +21,13 @@ import psycopg
 import structlog
 
 from headwater import registry
+from headwater.broker.asker import Asker, connect
+from headwater.clock import now_ms
 from headwater.registry.credentials import CHANNEL
 
 REFRESH_S = 2.0
 _SLICE_S = 0.5
 _SEND_AWAY_AGAIN_S = 5.0
-_OPTIONS = "-c statement_timeout=2000"
 _log = structlog.get_logger()
 Key = tuple[str, str]
 Used = tuple[str, str, str]
@@ -68,8 +69,7 @@ class DeviceTable:
         self._next_end_ms = _next_end(self._known)
         self._leaving: dict[Used, float] = {}
         self._healthy = False
-        self._asking = threading.Lock()
-        self._asker: psycopg.Connection[Any] | None = None
+        self._asker = Asker(postgres_url)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="device-table", daemon=True)
 
@@ -81,9 +81,11 @@ class DeviceTable:
         """Ends the thread and the connections."""
         self._stopping.set()
         self._thread.join(5)
-        with self._asking:
-            if self._asker is not None:
-                self._asker.close()
+        self._asker.close()
+
+    def healthy(self) -> bool:
+        """Whether PostgreSQL answered the last time."""
+        return self._healthy
 
     def check(self, tenant: str, device: str, token: str) -> Answer:
         """Whether `token` is the device's. `UNKNOWABLE` if it is not known here and PostgreSQL cannot be asked."""
@@ -92,7 +94,9 @@ class DeviceTable:
         if known is not None and _matches(known, digest):
             return Answer.GOOD
         try:
-            found = self._ask(tenant, device)
+            if not self._healthy:
+                raise psycopg.OperationalError("PostgreSQL did not answer the last time")
+            found = self._asker.ask(lambda conn: registry.good(conn, tenant, device))
         except psycopg.Error:
             return Answer.WRONG if known is not None else Answer.UNKNOWABLE
         match = _matches(found, digest)
@@ -101,28 +105,12 @@ class DeviceTable:
         self._looked_up[tenant, device, digest] = match.expires_ms
         return Answer.GOOD
 
-    def _ask(self, tenant: str, device: str) -> list[registry.Credential]:
-        if not self._healthy:
-            raise psycopg.OperationalError("PostgreSQL did not answer the last time")
-        with self._asking:
-            try:
-                if self._asker is None or self._asker.closed:
-                    self._asker = self._connect()
-                return registry.good(self._asker, tenant, device)
-            except psycopg.Error:
-                if self._asker is not None:
-                    self._asker.close()
-                raise
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._url, autocommit=True, connect_timeout=2, options=_OPTIONS, tcp_user_timeout=3000)
-
     def _keep_fresh(self) -> None:
         conn: psycopg.Connection[Any] | None = None
         while not self._stopping.is_set():
             try:
                 if conn is None or conn.closed:
-                    conn = self._connect()
+                    conn = connect(self._url)
                     conn.execute(f"listen {CHANNEL}")
                 looked_up = set(self._looked_up)
                 self._take(registry.all_good(conn), looked_up)
@@ -163,7 +151,7 @@ class DeviceTable:
     def _withdraw(self, changed: bool = False) -> None:
         """Tells of tokens that were good until now and are not, and again of those that left a moment ago."""
         now = time.monotonic()
-        if changed or (self._next_end_ms is not None and _now_ms() >= self._next_end_ms):
+        if changed or (self._next_end_ms is not None and now_ms() >= self._next_end_ms):
             good = set(_good(self._known))
             self._leaving |= dict.fromkeys(self._good - good, now + _SEND_AWAY_AGAIN_S)
             self._good, self._next_end_ms = good, _next_end(self._known)
@@ -172,12 +160,8 @@ class DeviceTable:
             self._on_withdrawn(set(self._leaving))
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _is_good(one: registry.Credential) -> bool:
-    return one.expires_ms is None or one.expires_ms > _now_ms()
+    return one.expires_ms is None or one.expires_ms > now_ms()
 
 
 def _good(known: _Known) -> Iterable[Used]:

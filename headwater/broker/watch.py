@@ -78,7 +78,8 @@ class Watch:
 
         HiveMQ's own log line (`event.message-dropped`) gives topic and reason; those say "Internal error".
         """
-        dropped = self._engine.count("com.hivemq.messages.dropped.count")
+        # Never less than before: a request is known here before HiveMQ counts it.
+        dropped = max(self._dropped, self._engine.dropped())
         _DROPPED.set(dropped)
         if dropped > self._dropped:
             _log.error("HiveMQ dropped messages", dropped=dropped)

@@ -99,7 +99,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] =
             typer.echo(json.dumps(found))
             return
         table = Table(box=None, pad_edge=False)
-        for title in ("name", "kind", "state", "unit or severity", "owner", "description"):
+        table.add_column("name", no_wrap=True)
+        for title in ("kind", "state", "unit or severity", "owner", "description"):
             table.add_column(title)
         for one in found:
             colour, says = COLOURS.get(one["state"], "dim"), one["unit"] or one["severity"]

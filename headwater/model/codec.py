@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headwater.model.alert import AlertEvent
-from headwater.model.device import DeviceRecord
+from headwater.model.device import ClientAttributes, DeviceRecord
 from headwater.model.episode import Episode
 from headwater.model.errors import BadRecord
 from headwater.model.event import DeviceEvent
@@ -22,17 +22,35 @@ from headwater.model.rule import Rule
 VERSION = 1
 
 _Record = TypeVar(
-    "_Record", Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent, Episode
+    "_Record",
+    Pack,
+    Aggregate,
+    DeadLetter,
+    Correction,
+    ClientAttributes,
+    DeviceRecord,
+    DeviceEvent,
+    Rule,
+    AlertEvent,
+    Episode,
 )
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind)
-    for kind in (Pack, Aggregate, DeadLetter, Correction, DeviceRecord, DeviceEvent, Rule, AlertEvent, Episode)
+    kind: msgspec.json.Decoder(kind) for kind in _Record.__constraints__
 }
 
 
 def encode(
-    record: Pack | Aggregate | DeadLetter | Correction | DeviceRecord | DeviceEvent | Rule | AlertEvent | Episode,
+    record: Pack
+    | Aggregate
+    | DeadLetter
+    | Correction
+    | ClientAttributes
+    | DeviceRecord
+    | DeviceEvent
+    | Rule
+    | AlertEvent
+    | Episode,
 ) -> bytes:
     """The record as JSON in UTF-8, as it stands on its topic."""
     return _encoder.encode(record)

@@ -41,6 +41,19 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
     client: dict[str, Scalar] = {}
 
 
+class ClientAttributes(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of `device-attributes`, in JSON: what a device has said of itself, received at `received` (epoch ms).
+
+    Names that it does not say stay as they are; None takes one away.
+    """
+
+    v: int
+    tenant: str
+    device: str
+    received: int
+    attributes: dict[str, Scalar]
+
+
 class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record of `device-registry`, in JSON.
 

@@ -108,7 +108,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 REASONS: dict[str, str] = {
-    "bad-topic": "the topic is not v1/{tenant}/{device}/telemetry, or a name in it is not allowed",
+    "bad-topic": "the topic is not v1/{tenant}/{device}/telemetry or /attributes, or a name in it is not allowed",
     "bad-json": "the payload is not JSON in UTF-8",
     "bad-shape": "the JSON is none of the accepted forms",
     "bad-type": "a value is neither a number, a text nor true/false",
@@ -116,11 +116,14 @@ REASONS: dict[str, str] = {
     "bad-stamp": "a time stamp is not a whole number of milliseconds",
     "too-old": "a time stamp is older than HEADWATER_OLDEST_MS allows",
     "too-new": "a time stamp is further ahead of arrival than HEADWATER_AHEAD_MS allows",
-    "too-large": "the payload has more bytes than HEADWATER_MAX_BYTES",
+    "too-large": "the payload has more bytes than HEADWATER_MAX_BYTES (attributes: more than 16,384)",
     "too-many-readings": "the message has more readings than HEADWATER_MAX_READINGS",
     "too-many-metrics": "the message names more metrics than HEADWATER_MAX_METRICS",
     "too-long": "a text has more characters than HEADWATER_MAX_TEXT",
     "bad-name": "a metric's name is empty, too long or holds control characters",
+    "bad-attributes": "attributes are not one JSON object of names with a text, a number or true/false each, or a "
+    "device would have more than 200 of them, or more than 16,384 bytes",
+    "unknown-device": "attributes came of a device that is not registered any more",
     "bad-record": "a record on raw-sensor-data breaks the form of a pack (written past the doors)",
     "past-retention": "a late reading belongs to a pane of which HEADWATER_KEEP_RAW_DAYS has removed readings: its row "
     "can no longer be recomputed, and the stored row stays as it is",

@@ -68,8 +68,20 @@ CORRECTIONS = Topic("corrections", Stamp.PRODUCER, Keep.OTHER)
 DEAD_LETTER = Topic("dead-letter", Stamp.PRODUCER, Keep.OTHER, partitions=1)
 ALERTS = Topic("alerts", Stamp.PRODUCER, Keep.OTHER)
 DEVICE_EVENTS = Topic("device-events", Stamp.BROKER, Keep.OTHER)
+DEVICE_ATTRIBUTES = Topic("device-attributes", Stamp.PRODUCER, Keep.OTHER)
 DEVICE_REGISTRY = Topic("device-registry", Stamp.BROKER, Keep.REGISTRY)
 ALERT_RULES = Topic("alert-rules", Stamp.BROKER, Keep.RULES)
 ENRICHED = Topic("enriched-data", Stamp.PRODUCER, Keep.OTHER)
 
-ALL = (RAW, PROCESSED, CORRECTIONS, DEAD_LETTER, ALERTS, DEVICE_EVENTS, DEVICE_REGISTRY, ALERT_RULES, ENRICHED)
+ALL = (
+    RAW,
+    PROCESSED,
+    CORRECTIONS,
+    DEAD_LETTER,
+    ALERTS,
+    DEVICE_EVENTS,
+    DEVICE_ATTRIBUTES,
+    DEVICE_REGISTRY,
+    ALERT_RULES,
+    ENRICHED,
+)

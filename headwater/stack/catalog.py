@@ -98,9 +98,9 @@ def workers(state: State) -> list[Program]:
         worker(
             "sink-postgres",
             "connectors.sinks.postgres",
-            "aggregates, events of devices and alerts into PostgreSQL",
+            "aggregates, events, attributes and alerts into PostgreSQL",
             ("topics", "tables"),
-            alive("sink-postgres", "sink-events", "sink-alerts"),
+            alive("sink-postgres", "sink-events", "sink-alerts", "sink-attributes"),
         ),
         worker(
             "sink-valkey",

@@ -17,6 +17,10 @@ class EarlyDoor(Door):
         super().accept_event(payload, received_ms)
         return self._done()
 
+    def accept_attributes(self, topic: str, payload: bytes, received_ms: int) -> "Future[Outcome]":
+        super().accept_attributes(topic, payload, received_ms)
+        return self._done()
+
     @staticmethod
     def _done() -> "Future[Outcome]":
         done: Future[Outcome] = Future()
