@@ -22,6 +22,8 @@ from headwater.model.topics import DEVICE_REGISTRY, PROCESSED, RAW
 from headwater.stack.record import Rebuild, Record
 
 _ASK_S = 10.0
+_WAIT_MS = 1_000
+"""How long a reading waits for log time at most, when both topics have been read past it."""
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _NEWEST: OffsetSpec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
@@ -74,10 +76,22 @@ class RawLog:
             raise _away(error) from error
 
     def reached(self) -> int | None:
-        """The last good log time (epoch ms): the least of what the job has not read yet; None if it never committed."""
-        committed, ends = self.committed(), self.ends()
-        open_at = {p: offset for p, offset in committed.items() if offset < ends.get(p, 0)}
-        return min(self._stamps(open_at).values(), default=self.newest()) if committed else None
+        """The last good log time (epoch ms): the least of what the job has not read yet; None if it never committed.
+
+        Of a partition that it has not committed, it has read nothing. Readings wait for the registry before they count
+        in the rows of fleets, and a moment longer, so the registry counts too where the job reads it.
+        """
+        found = []
+        for topic in (RAW.name, DEVICE_REGISTRY.name):
+            committed, ends = self.committed(topic), self.ends(topic)
+            if committed:
+                firsts = self._offsets(topic, _EARLIEST)
+                places = {p: committed.get(p, firsts[p][0]) for p in ends}
+                open_at = {p: offset for p, offset in places.items() if offset < ends[p]}
+                found.append(min(self._stamps(topic, open_at).values(), default=self.newest()))
+            elif topic == RAW.name:
+                return None
+        return min(found) - _WAIT_MS
 
     def mark(self, shown: int) -> None:
         """Writes a marker to every partition of `processed-data`."""
@@ -90,7 +104,7 @@ class RawLog:
         if producer.flush(_ASK_S):
             raise StackError("Kafka did not take the markers of a generation.", "see `headwater logs kafka`.")
 
-    def _stamps(self, offsets: Mapping[int, int]) -> dict[int, int]:
+    def _stamps(self, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
         """The log time of the record at (or next after) each offset."""
         consumer = Consumer(
             {
@@ -104,10 +118,10 @@ class RawLog:
         found: dict[int, int] = {}
         try:
             for partition, offset in offsets.items():
-                consumer.assign([TopicPartition(RAW.name, partition, offset)])
+                consumer.assign([TopicPartition(topic, partition, offset)])
                 message = consumer.poll(_ASK_S)
                 if message is None or message.error() is not None:
-                    raise StackError(f"Kafka did not give the record {offset} of {RAW.name}-{partition}.")
+                    raise StackError(f"Kafka did not give the record {offset} of {topic}-{partition}.")
                 found[partition] = message.timestamp()[1]
         finally:
             consumer.close()
