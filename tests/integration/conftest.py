@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from headwater.stack import clickhouse, jars, kafka, postgres, valkey
+from headwater.model.settings import Settings
+from headwater.stack import clickhouse, jars, kafka, postgres, topics, valkey
 from headwater.stack.foreground import running
 from headwater.stack.state import State
 
@@ -28,18 +29,20 @@ def stack_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
 
 @pytest.fixture(scope="session")
 def kafka_server(stack_state: State) -> Iterator[str]:
+    """A broker with the topics as the stack makes them: a test that makes one for itself might make it otherwise."""
     if given := os.environ.get("HEADWATER_TEST_KAFKA"):
         yield given
         return
     jars.ensure(stack_state.folder, "kafka")
     kafka.prepare(stack_state)
     with running(kafka.program(stack_state), stack_state.folder / "logs"):
+        topics.create_all(Settings(_env_file=None, kafka=stack_state.url("kafka")))
         yield stack_state.url("kafka")
 
 
 @pytest.fixture(scope="session", name="kafka")
 def kafka_fixture(kafka_server: str) -> str:
-    """Bootstrap servers of a broker without topics."""
+    """Bootstrap servers of a broker that all tests share."""
     return kafka_server
 
 
