@@ -164,7 +164,9 @@ def test_the_fleet_shows_who_has_an_alert_and_is_filtered_and_grouped_by_site(de
     expect(page.locator("[data-group='north']")).to_be_visible(timeout=PATIENT)
 
 
-@pytest.mark.parametrize("path", ["/alerts", "/alerts?condition=any", f"/devices/{MACHINE}", "/?group=site"])
+@pytest.mark.parametrize(
+    "path", ["/alerts", "/alerts?condition=any", f"/devices/{MACHINE}", "/?group=site&site=office"]
+)
 def test_a_phone_shows_alerts_without_a_horizontal_scroll(phone: Visit, lasting: str, path: str) -> None:
     page = phone.open(path)
     expect(page.locator("nav [data-active]")).to_be_visible(timeout=PATIENT)
