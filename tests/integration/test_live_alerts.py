@@ -14,6 +14,8 @@ from confluent_kafka import Consumer, TopicPartition
 from connectors.sinks.active_alerts import ActiveAlertSink
 from connectors.sinks.consume import Runner
 from headwater.model.alert import AlertEvent
+from headwater.model.codec import encode
+from headwater.model.pack import PULSE_TENANT, Pack
 from headwater.model.settings import SinkSettings
 from headwater.model.topics import RAW
 from tests.integration.alert_log import append, held
@@ -199,9 +201,10 @@ def test_status_and_metrics_say_how_alerts_are(api, kafka, log, tenant):
 
 
 def test_status_says_how_far_the_alerting_job_is_behind(api, kafka, log):
+    beat = Pack(v=1, tenant=PULSE_TENANT, device="x", pane=0, at=[0], metrics={"beat": [1.0]})
     for partition in range(4):
         for _ in range(3):
-            log.producer.produce(RAW.name, b"{}", partition=partition)
+            log.producer.produce(RAW.name, encode(beat), partition=partition)
     assert log.producer.flush(30) == 0
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": "headwater-alerting"})
     places = [TopicPartition(RAW.name, partition) for partition in range(4)]
