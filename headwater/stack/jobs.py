@@ -192,10 +192,15 @@ def rebuild(keeper: Keeper, changed: bool) -> str:
         for job in keeper.cluster.live(keeper.name):
             known.runs.setdefault(job.id, "")
             _end(keeper.cluster, job)
-        known.runs = {job_id: DISCARDED if of == plan else of for job_id, of in known.runs.items()}
+        known.runs = discarded(known.runs, plan, keeper.generations)
         known.wanted, known.raise_next = True, changed or known.raise_next
         save(keeper.state, known)
         return keeper.look_at(known)
+
+
+def discarded(runs: dict[str, str], plan: str, generations: bool) -> dict[str, str]:
+    """`runs`, none of which is gone on with. With `generations` one of another plan keeps it: it tells of a change."""
+    return {job_id: of if generations and of != plan else DISCARDED for job_id, of in runs.items()}
 
 
 def _end(cluster: Cluster, job: Job) -> None:

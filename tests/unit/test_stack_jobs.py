@@ -9,6 +9,7 @@ from headwater.model.errors import NotFound
 from headwater.model.settings import JobSettings
 from headwater.stack import snapshots
 from headwater.stack.carried import CarriedKeeper, holds_old_code
+from headwater.stack.jobs import discarded
 from headwater.stack.plans import plan_digest, planned
 from headwater.stack.record import DISCARDED, Rebuild, Record, names, peek, record, save
 from headwater.stack.rewind import has_caught_up, plan_rewind
@@ -175,6 +176,13 @@ def test_a_job_with_named_state_goes_on_whatever_has_changed_and_however_long_it
     assert "execution.state-recovery.ignore-unclaimed-state=true" in changed.options
     assert carried({JOB: DISCARDED}, found, named=True).options == ()
     assert carried({}, [], named=True).options == ()
+
+
+def test_a_rebuild_forgets_all_that_a_job_remembers_also_under_another_plan():
+    runs = {JOB: "another plan", "cd" * 16: PLAN}
+    assert discarded(runs, PLAN, generations=True) == {JOB: "another plan", "cd" * 16: DISCARDED}
+    assert set(discarded(runs, PLAN, generations=False).values()) == {DISCARDED}
+    assert carried(discarded(runs, PLAN, generations=False), [snapshot(5_000)], named=True).options == ()
 
 
 def test_a_job_without_names_goes_on_under_its_own_plan_and_else_where_it_has_read_to():
