@@ -5,7 +5,6 @@ It reads the same topics as the alerting job, from where it stopped, and knows n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from headwater.rules.item import Tick, slices
 from headwater.rules.state import State
 from headwater.rules.step import step
 from headwater.truth.span import Reader, Tail
+from headwater.truth.stored import wait_for_none
 
 
 class Said(NamedTuple):
@@ -91,19 +91,14 @@ class AlertTruth:
 
         Asks PostgreSQL (`url`) until they are equal or `s` seconds are over. Raises what it raised if it is away then.
         """
-        over = time.monotonic() + s
-        while True:
-            try:
-                with psycopg.connect(url, connect_timeout=5) as connection:
-                    stored = set(self._stored(connection))
-            except psycopg.OperationalError:
-                if time.monotonic() > over:
-                    raise
-            else:
-                wanted = {one for one in self.events if one.log_time <= self.until}
-                if wanted == stored or time.monotonic() > over:
-                    return wanted - stored, stored - wanted
-            time.sleep(0.5)
+
+        def compared() -> tuple[set[Said], set[Said]]:
+            with psycopg.connect(url, connect_timeout=5) as connection:
+                stored = set(self._stored(connection))
+            wanted = {one for one in self.events if one.log_time <= self.until}
+            return wanted - stored, stored - wanted
+
+        return wait_for_none(compared, s)
 
     def _stored(self, connection: psycopg.Connection[Any]) -> Iterator[Said]:
         columns = ", ".join(Said._fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import redis
@@ -15,6 +15,9 @@ from headwater.truth.reference import Expected, Key, rows_differ
 
 Difference = tuple[list[Key], list[Key], list[tuple[Key, Any, Any]]]
 """(missing keys, extra keys, (key, expected, got) of rows that differ)."""
+
+
+Differences = TypeVar("Differences", bound=tuple[Any, ...])
 
 
 def rows(connection: psycopg.Connection[Any], tenant: str, panes: Iterable[int] | None = None) -> dict[Key, Expected]:
@@ -32,23 +35,25 @@ def rows(connection: psycopg.Connection[Any], tenant: str, panes: Iterable[int] 
 
 
 def wait_until_equal(read: Callable[[], dict[Key, Expected]], expected: Mapping[Key, Expected], s: float) -> Difference:
-    """Reads until the rows are the expected ones or `s` seconds are over; returns the last difference.
+    """Reads until the rows are the expected ones or `s` seconds are over; returns the last difference."""
+    return wait_for_none(lambda: rows_differ(expected, read()), s)
 
-    A store that does not answer for now is asked again. Raises what it raised if it never answered.
+
+def wait_for_none(differences: Callable[[], Differences], s: float) -> Differences:
+    """Compares until nothing differs or `s` seconds are over; returns the last differences, kind by kind.
+
+    A store that does not answer for now is asked again. Raises what it raised if it does not answer in the end.
     """
     until = time.monotonic() + s
     while True:
-        failure, difference = None, None
         try:
-            difference = rows_differ(expected, read())
-        except psycopg.OperationalError as error:
-            failure = error
-        if difference is not None and not any(difference):
-            return difference
-        if time.monotonic() > until:
-            if difference is None and failure is not None:
-                raise failure
-            return difference or ([], [], [])
+            found = differences()
+        except psycopg.OperationalError:
+            if time.monotonic() > until:
+                raise
+        else:
+            if not any(found) or time.monotonic() > until:
+                return found
         time.sleep(0.5)
 
 
