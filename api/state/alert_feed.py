@@ -12,12 +12,11 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from api.state.board import AlertBoard
 from api.state.cursor import Positions
 from api.state.feed import Mailbox
-from api.state.follow import Ends, Follower, client_settings, ends_of, place
+from api.state.follow import Decoder, Ends, Follower, client_settings, ends_of
 from api.state.meters import Meters
 from api.state.valkey import Valkey
-from headwater.model import codec
 from headwater.model.alert import AlertEvent
-from headwater.model.errors import BadRecord, HeadwaterError
+from headwater.model.errors import HeadwaterError
 from headwater.model.settings import ApiSettings
 from headwater.model.topics import ALERTS
 
@@ -52,7 +51,7 @@ class AlertFeed:
         self._follower = Follower(settings.kafka, ALERTS.name, self._begin, self._take)
         self._committed: Positions = {}
         self._start: tuple[Positions, Positions] | None = None
-        self._unreadable = False
+        self._decoder = Decoder(ALERTS.name, AlertEvent)
         self._targets: Positions = {}
         self.board = AlertBoard(REMEMBERED)
         self.positions: Positions = {}
@@ -125,16 +124,4 @@ class AlertFeed:
         return dict(starts)
 
     def _take(self, messages: Sequence[Message]) -> None:
-        self._mailbox.put([self._record(message) for message in messages])
-
-    def _record(self, message: Message) -> Record:
-        (partition, offset), value = place(message), message.value()
-        if value is None:
-            return partition, offset, None
-        try:
-            return partition, offset, codec.decode(AlertEvent, value if isinstance(value, bytes) else value.encode())
-        except BadRecord as error:
-            if not self._unreadable:
-                self._unreadable = True
-                log.error("unreadable event", topic=ALERTS.name, partition=partition, offset=offset, error=str(error))
-            return partition, offset, None
+        self._mailbox.put([self._decoder.record(message) for message in messages])

@@ -13,12 +13,11 @@ from typing import Generic, TypeVar
 import structlog
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from api.state.follow import Ends, Follower, place
+from api.state.follow import Decoder, Ends, Follower
 from api.state.live import LiveLog
 from api.state.rows import Change
 from headwater.clock import now_ms
-from headwater.model import codec
-from headwater.model.errors import BadRecord, HeadwaterError
+from headwater.model.errors import HeadwaterError
 from headwater.model.pack import Aggregate
 from headwater.model.settings import MINUTE_MS, ApiSettings
 from headwater.model.topics import PROCESSED
@@ -90,7 +89,7 @@ class Feed:
         self.live = live
         self.on_tick: list[Callable[[list[Change], int], None]] = []
         self.ready = False
-        self.unreadable = 0
+        self._decoder = Decoder(PROCESSED.name, Aggregate)
 
     @property
     def trouble(self) -> str | None:
@@ -140,6 +139,11 @@ class Feed:
             changes = []
         self.end_tick(changes)
 
+    @property
+    def unreadable(self) -> int:
+        """Records that were no rows."""
+        return self._decoder.unreadable
+
     def end_tick(self, changes: list[Change]) -> None:
         """Tells whoever waits that the tick is over, and what it changed."""
         for listener in self.on_tick:
@@ -188,18 +192,4 @@ class Feed:
         return dict(starts)
 
     def _take(self, messages: Sequence[Message]) -> None:
-        self._mailbox.put([self._record(message) for message in messages])
-
-    def _record(self, message: Message) -> Record:
-        (partition, offset), value = place(message), message.value()
-        if value is None:
-            return partition, offset, None
-        try:
-            return partition, offset, codec.decode(Aggregate, value if isinstance(value, bytes) else value.encode())
-        except BadRecord as error:
-            self.unreadable += 1
-            if self.unreadable == 1:
-                log.error(
-                    "unreadable record", topic=PROCESSED.name, partition=partition, offset=offset, error=str(error)
-                )
-            return partition, offset, None
+        self._mailbox.put([self._decoder.record(message) for message in messages])

@@ -9,11 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from headwater.model.alert import AlertEvent
+from headwater.model.codec import decode
 from headwater.model.errors import BadRecord
+from headwater.model.pack import Aggregate
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +25,7 @@ BATCH = 5_000
 _TIMEOUT_S = 5.0
 _RETRY_S = 1.0
 
+Noun = TypeVar("Noun", Aggregate, AlertEvent)
 Ends = dict[int, tuple[int, int]]
 """Partition -> (first offset that is kept, offset after the last)."""
 
@@ -64,6 +69,28 @@ def place(message: Message) -> tuple[int, int]:
     if partition is None or offset is None:
         raise BadRecord("expected a message that was read from Kafka, got one without a place in the log")
     return partition, offset
+
+
+class Decoder(Generic[Noun]):
+    """Messages of a topic as records of one kind; the first that is none is logged, all are counted."""
+
+    def __init__(self, topic: str, kind: type[Noun]) -> None:
+        self._topic = topic
+        self._kind: type[Noun] = kind
+        self.unreadable = 0
+
+    def record(self, message: Message) -> tuple[int, int, Noun | None]:
+        """(partition, offset, record); no record in a tombstone or in bytes that nobody understands."""
+        (partition, offset), value = place(message), message.value()
+        if value is None:
+            return partition, offset, None
+        try:
+            return partition, offset, decode(self._kind, value if isinstance(value, bytes) else value.encode())
+        except BadRecord as error:
+            self.unreadable += 1
+            if self.unreadable == 1:
+                log.error("unreadable record", topic=self._topic, partition=partition, offset=offset, error=str(error))
+            return partition, offset, None
 
 
 class Follower(threading.Thread):

@@ -9,9 +9,9 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from connectors.sinks.base import Sink
 from connectors.sinks.consume import run
 from connectors.sinks.places import PlaceSink
+from connectors.sinks.raw_sink import RawSink
 from connectors.sinks.retention import Retention
 from headwater.model import codec
 from headwater.model.errors import BadRecord
@@ -72,7 +72,7 @@ class CannotTake(Exception):
     """ClickHouse can never take something in a batch."""
 
 
-class ClickHouseSink(Sink):
+class ClickHouseSink(RawSink):
     """Records of `raw-sensor-data` into `raw_record`, from where ClickHouse unpacks them into `reading`.
 
     A flush is an insert of the records and then one of the positions: what is stored twice is folded, as both copies
@@ -85,15 +85,12 @@ class ClickHouseSink(Sink):
     name = "sink-clickhouse"
     every_ms = _EVERY_MS
     most_pending = 20_000
-    outages = raw.OUTAGES
     poison = (CannotTake,)
 
     def __init__(self, settings: SinkSettings) -> None:
-        super().__init__()
+        super().__init__(settings)
         self.passed_over = 0
         """Records that this instance has met and that are no packs (replays count again)."""
-        self._settings = settings
-        self._connected: Client | None = None
         self._retention = Retention(settings.keep_raw_days)
         self._log_number = 0
         self._log_times: dict[int, int] = {}
@@ -142,27 +139,11 @@ class ClickHouseSink(Sink):
             self._report(client, batch)
         for record in batch.records:
             self._log_times[record.partition] = max(record.log_time, self._log_times.get(record.partition, 0))
-        if batch.positions:
-            rows = [
-                [self.log_id, partition, offset, self._log_times.get(partition, 0)]
-                for partition, offset in sorted(batch.positions.items())
-            ]
-            client.insert(RAW_POSITIONS, rows, column_names=["log_id", "log_partition", "next_offset", "log_time"])
+        self._insert_positions(RAW_POSITIONS, batch.positions, self._log_times)
 
     def upkeep(self) -> None:
         """Retention, each hour."""
         self._retention.keep(self._client())
-
-    def disconnect(self) -> None:
-        """Drop the connection; the next call makes a new one."""
-        client, self._connected = self._connected, None
-        if client is not None:
-            client.close()
-
-    def _client(self) -> Client:
-        if self._connected is None:
-            self._connected = raw.connect(self._settings, self.name)
-        return self._connected
 
     def _insert(self, client: Client, batch: Records) -> None:
         block = bytearray()

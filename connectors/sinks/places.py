@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from clickhouse_connect.driver.client import Client
-
-from connectors.sinks.base import Sink
+from connectors.sinks.raw_sink import RawSink
 from headwater.model import codec
 from headwater.model.codec import device_key
 from headwater.model.device import DeviceRecord
@@ -15,7 +13,6 @@ from headwater.model.pack import PULSE_TENANT
 from headwater.model.settings import SinkSettings
 from headwater.model.stores import DEVICE_PLACES, PLACE_POSITIONS
 from headwater.model.topics import DEVICE_REGISTRY
-from headwater.raw import client as raw
 
 _EVERY_MS = 2_000
 _BEAT = device_key(PULSE_TENANT, "")
@@ -60,7 +57,7 @@ class Places:
         return rest
 
 
-class PlaceSink(Sink):
+class PlaceSink(RawSink):
     """Records of `device-registry` into `device_place`, those that say of a device what was not said before.
 
     A flush is an insert of the places and then one of the positions. What is read twice is inserted twice at the same
@@ -70,12 +67,9 @@ class PlaceSink(Sink):
     topic = DEVICE_REGISTRY
     name = "sink-places"
     every_ms = _EVERY_MS
-    outages = raw.OUTAGES
 
     def __init__(self, settings: SinkSettings) -> None:
-        super().__init__()
-        self._settings = settings
-        self._connected: Client | None = None
+        super().__init__(settings)
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
 
     def batch(self) -> Places:
@@ -122,20 +116,4 @@ class PlaceSink(Sink):
         if batch.said:
             rows = [[*one.device, one.log_time, one.offset, *one.place] for one in batch.said]
             client.insert(DEVICE_PLACES, rows, column_names=_COLUMNS)
-        if batch.positions:
-            at = [
-                [self.log_id, partition, offset, batch.log_times.get(partition, 0)]
-                for partition, offset in sorted(batch.positions.items())
-            ]
-            client.insert(PLACE_POSITIONS, at, column_names=["log_id", "log_partition", "next_offset", "log_time"])
-
-    def disconnect(self) -> None:
-        """Drop the connection; the next call makes a new one."""
-        client, self._connected = self._connected, None
-        if client is not None:
-            client.close()
-
-    def _client(self) -> Client:
-        if self._connected is None:
-            self._connected = raw.connect(self._settings, self.name)
-        return self._connected
+        self._insert_positions(PLACE_POSITIONS, batch.positions, batch.log_times)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from headwater.cli.show import console, told
-from headwater.model.errors import StackError
+from headwater.cli.show import console, flink_told
 from headwater.model.settings import JobSettings, Settings
 from headwater.stack import jobs as keeping
 from headwater.stack import kept
@@ -22,16 +19,6 @@ app = typer.Typer(no_args_is_help=True, help="The Flink jobs.")
 Name = Annotated[str, typer.Argument(help="a job: aggregation, alerting, enrichment or one of yours")]
 
 
-@contextmanager
-def _cluster_told() -> Iterator[None]:
-    """Errors in one line, also when Flink is away."""
-    with told():
-        try:
-            yield
-        except OSError as error:
-            raise StackError(f"Flink does not answer: {error}", "`headwater status`.") from error
-
-
 def _keeper(name: str) -> keeping.Keeper:
     return kept.keeper(State.load(), name, JobSettings())
 
@@ -39,7 +26,7 @@ def _keeper(name: str) -> keeping.Keeper:
 @app.command()
 def start(name: Name = "aggregation") -> None:
     """Start a job, from its newest savepoint or checkpoint if it has one, and keep it running."""
-    with _cluster_told():
+    with flink_told():
         console.print(keeping.start(_keeper(name)) or f"{name} runs already")
 
 
@@ -49,7 +36,7 @@ def stop(
     savepoint: Annotated[bool, typer.Option(help="stop with a savepoint, or cancel")] = True,
 ) -> None:
     """Stop a job with a savepoint; `headwater jobs start` goes on from it. Until then it stays stopped."""
-    with _cluster_told():
+    with flink_told():
         state = State.load()
         if savepoint:
             console.print(f"savepoint: {keeping.stop(state, name, wanted=False)}")
@@ -60,7 +47,7 @@ def stop(
 @app.command()
 def upgrade(name: Name = "aggregation") -> None:
     """Go on with the code of now: stop with a savepoint, restore from it. Refused if the plan has changed."""
-    with _cluster_told():
+    with flink_told():
         console.print(keeping.upgrade(_keeper(name)))
 
 
@@ -70,14 +57,14 @@ def rebuild(
     changed: Annotated[bool, typer.Option("--changed", help="the query is another one: rows may shrink")] = False,
 ) -> None:
     """Read the log again from before the panes that are open, with empty state. Rows never go back meanwhile."""
-    with _cluster_told():
+    with flink_told():
         console.print(keeping.rebuild(_keeper(name), changed))
 
 
 @app.command(name="list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False) -> None:
     """Show the jobs that the cluster knows."""
-    with _cluster_told():
+    with flink_told():
         jobs = Cluster(Settings().flink).jobs()
     if as_json:
         names = ("name", "id", "state", "started")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from headwater.model.errors import BadFields, HeadwaterError
+from headwater.model.errors import BadFields, HeadwaterError, StackError
 from headwater.stack.plan import reason
 
 console = Console(highlight=False, soft_wrap=True)
@@ -80,6 +80,16 @@ def told() -> Iterator[None]:
     except HeadwaterError as error:
         errors.print(f"[red]✗[/red] {escape(str(error))}")
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def flink_told() -> Iterator[None]:
+    """The same, also when Flink is away."""
+    with told():
+        try:
+            yield
+        except OSError as error:
+            raise StackError(f"Flink does not answer: {error}", "`headwater status`.") from error
 
 
 class Clock:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from headwater.cli.show import Clock, console, errors, told
+from headwater.cli.show import Clock, console, errors, flink_told, told
 from headwater.cli.sql_console import check_slots
-from headwater.model.errors import BadRequest, StackError
+from headwater.model.errors import BadRequest
 from headwater.model.settings import JobSettings
 from headwater.sql import deployed, kinds, tables, trial
 from headwater.sql.keeping import PARALLELISM, QueryKeeper, ensure_gateway
@@ -26,19 +24,10 @@ Name = Annotated[str, typer.Argument(help="sql/metrics/NAME.sql and NAME.yml, or
 COLOURS = {"running": "green", "failed": "red", "starting": "yellow", "undeployed": "dim"}
 
 
-@contextmanager
-def _cluster_told() -> Iterator[None]:
-    with told():
-        try:
-            yield
-        except OSError as error:
-            raise StackError(f"Flink does not answer: {error}", "`headwater status`.") from error
-
-
 def try_(name: Annotated[str, typer.Argument(help="a metric or a pattern; without a name all of them")] = "") -> None:
     """Send given rows through a query on Flink; exit code 1 if what comes of them is not what is expected."""
     bad = 0
-    with _cluster_told():
+    with flink_told():
         state, settings = State.load(), JobSettings()
         ensure_gateway(state)
         for each in [name] if name else sorted(kinds.files()):
@@ -69,7 +58,7 @@ def _tell(name: str, wrong: list[str]) -> None:
 def deploy(name: Name) -> None:
     """Check a metric or a pattern, test it, and let a job of its own run it; it is served like any metric or alert."""
     clock = Clock()
-    with _cluster_told():
+    with flink_told():
         state, settings = State.load(), JobSettings()
         one = kinds.load(name)
         ensure_gateway(state)
@@ -85,7 +74,7 @@ def deploy(name: Name) -> None:
 
 def undeploy(name: Name) -> None:
     """End the job of a metric or a pattern. Its rows stay until retention removes them; open alerts are cleared."""
-    with _cluster_told():
+    with flink_told():
         console.print(f"{name}: {QueryKeeper(State.load(), JobSettings()).undeploy(name)}")
 
 
