@@ -6,8 +6,9 @@ URL of an empty database) name running servers to use instead.
 
 import os
 import shutil
+import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from headwater.model.settings import Settings
 from headwater.stack import clickhouse, jars, kafka, postgres, topics, valkey
 from headwater.stack.foreground import running
 from headwater.stack.state import State
+from tests.integration.api_server import Log, Stores
+from tests.integration.sink_processes import Process
+from tests.integration.sinks import Store
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +94,36 @@ def clickhouse_fixture(stack_state: State) -> Iterator[str]:
 def logs(stack_state: State) -> Path:
     """The folder with the output of the servers."""
     return stack_state.folder / "logs"
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant that no other test has."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def stores(postgres: str, valkey: str) -> Stores:
+    """What the API reads, filled past every sink."""
+    return Stores(postgres, valkey)
+
+
+@pytest.fixture(scope="module")
+def log(kafka: str) -> Log:
+    """What jobs and doors write, written by the test."""
+    return Log(kafka)
+
+
+@pytest.fixture
+def start(store: Store, bootstrap: str, tmp_path: Path) -> Iterator[Callable[[], Process]]:
+    """Starts the process of a module's `store` on its `bootstrap`; whatever runs at the end is killed."""
+    started: list[Process] = []
+
+    def one() -> Process:
+        started.append(Process(store, bootstrap, tmp_path))
+        return started[-1]
+
+    yield one
+    for each in started:
+        if each.process.poll() is None:
+            each.end(signal.SIGKILL)

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import redis
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.sinks.base import Sink
+from connectors.sinks.consume import Runner
 from connectors.sinks.postgres import PostgresSink
 from connectors.sinks.valkey import ValkeySink
 from headwater.model.pack import PANE_MS, Aggregate
@@ -61,6 +63,19 @@ def create_topics(bootstrap: str, names: list[str], partitions: int = 4) -> None
     wanted = [NewTopic(name, partitions, 1) for name in missing]
     for future in (admin.create_topics(wanted) if wanted else {}).values():
         future.result(60)
+
+
+@contextmanager
+def in_thread(sink: type[Sink], settings: SinkSettings) -> Iterator[None]:
+    """A sink as its process runs it, in a thread, while the block lasts."""
+    stop = Event()
+    thread = Thread(target=Runner(sink(settings), settings).run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class PostgresStore:

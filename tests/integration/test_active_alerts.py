@@ -4,8 +4,7 @@ import base64
 import random
 import signal
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from headwater.stack import valkey
 from headwater.stack.foreground import running
 from headwater.stack.state import State
 from tests.integration.alert_log import append, held
-from tests.integration.sink_processes import Process, dead_letters, until
+from tests.integration.sink_processes import dead_letters, until
 from tests.integration.sinks import ValkeyStore, create_topics
 from tests.unit.alert_stories import active, episodes, replayed, story
 
@@ -42,25 +41,6 @@ def store(tmp_path: Path) -> Iterator[ValkeyStore]:
 def bootstrap(kafka: str) -> str:
     create_topics(kafka, [ALERTS.name, PROCESSED.name, DEAD_LETTER.name])
     return kafka
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def start(store: ValkeyStore, bootstrap: str, tmp_path: Path) -> Iterator[Callable[[], Process]]:
-    started: list[Process] = []
-
-    def one() -> Process:
-        started.append(Process(store, bootstrap, tmp_path))
-        return started[-1]
-
-    yield one
-    for each in started:
-        if each.process.poll() is None:
-            each.end(signal.SIGKILL)
 
 
 @contextmanager

@@ -19,11 +19,6 @@ HOT = Threshold(metric="t", above=80.0, clear=75.0)
 
 
 @pytest.fixture(scope="module")
-def stores(postgres: str, valkey: str) -> Stores:
-    return Stores(postgres, valkey)
-
-
-@pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, kafka: str, stores: Stores):
     Log(kafka)
     with served(tmp_path_factory.mktemp("api"), kafka, stores.postgres, stores.valkey, ready=False) as running:

@@ -1,7 +1,5 @@
 """Events of devices from the sink to REST: each once, newest first, and the state of a connection that they give."""
 
-import uuid
-
 import psycopg
 import pytest
 
@@ -10,11 +8,6 @@ from headwater.model import codec
 from headwater.model.event import BROKER_RESTARTED, BROKER_TENANT, DeviceEvent, Kind
 from headwater.model.settings import SinkSettings
 from tests.integration.api_server import Log, Stores, now_ms, served
-
-
-@pytest.fixture(scope="module")
-def stores(postgres: str, valkey: str) -> Stores:
-    return Stores(postgres, valkey)
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +22,6 @@ def sink(kafka: str, stores: Stores):
     made = EventSink(SinkSettings(kafka=kafka, postgres=stores.postgres, keep_events_each=5))
     yield made
     made.disconnect()
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def store(sink: EventSink, *events: DeviceEvent) -> None:

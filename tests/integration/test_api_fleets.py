@@ -1,20 +1,8 @@
 """Sites and models at the API: series like those of devices, and never among devices."""
 
-import uuid
-
 import pytest
 
 from tests.integration.api_server import Log, Stores, eventually, row, served, this_pane
-
-
-@pytest.fixture(scope="module")
-def stores(postgres: str, valkey: str) -> Stores:
-    return Stores(postgres, valkey)
-
-
-@pytest.fixture(scope="module")
-def log(kafka: str) -> Log:
-    return Log(kafka)
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +10,6 @@ def api(tmp_path_factory: pytest.TempPathFactory, kafka: str, clickhouse: str, l
     folder = tmp_path_factory.mktemp("api")
     with served(folder, kafka, stores.postgres, stores.valkey, clickhouse=clickhouse) as running:
         yield running
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def all_of(tenant: str, pane: int):

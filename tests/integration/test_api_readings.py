@@ -2,7 +2,6 @@
 
 import csv
 import io
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,11 +43,6 @@ def api(tmp_path_factory, kafka: str, postgres: str, valkey: str, store: RawStor
     url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{wire.port}").geturl()
     with served(tmp_path_factory.mktemp("api"), kafka, stores.postgres, stores.valkey, clickhouse=url) as running:
         yield running
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def get(api: Api, path: str, accept: str = "application/json", **params: Any) -> httpx.Response:

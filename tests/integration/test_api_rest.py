@@ -27,25 +27,10 @@ ODD = ["über hot%20/not", "a b+c&d=e?f#g", "温度", "'; drop table device; --"
 
 
 @pytest.fixture(scope="module")
-def stores(postgres: str, valkey: str) -> Stores:
-    return Stores(postgres, valkey)
-
-
-@pytest.fixture(scope="module")
-def log(kafka: str) -> Log:
-    return Log(kafka)
-
-
-@pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, kafka: str, clickhouse: str, log: Log, stores: Stores):
     folder = tmp_path_factory.mktemp("api")
     with served(folder, kafka, stores.postgres, stores.valkey, clickhouse=clickhouse) as running:
         yield running
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def test_devices_come_by_name_a_page_at_a_time_from_the_registry_and_from_the_log(api, stores, log, tenant):

@@ -4,32 +4,24 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
 
 import psycopg
 import pytest
 
 from connectors.sinks.attributes import AttributeSink
-from connectors.sinks.consume import Runner
 from headwater.model.settings import SinkSettings
 from headwater.model.version import ANY_OLD
 from headwater.registry import store
 from headwater.registry.entries import DEVICES
 from tests.integration.mqtt_line import Client, Line, eventually, line
+from tests.integration.sinks import in_thread
 
 
 @contextmanager
 def stored(up: Line) -> Iterator[None]:
     """The sink of attributes, in a thread."""
-    settings = SinkSettings(kafka=up.kafka, postgres=up.postgres)
-    stop = Event()
-    thread = Thread(target=Runner(AttributeSink(settings), settings).run, args=(stop,))
-    thread.start()
-    try:
+    with in_thread(AttributeSink, SinkSettings(kafka=up.kafka, postgres=up.postgres)):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,11 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from threading import Event, Thread
 from typing import Any
 
 import psycopg
 import pytest
 
-from connectors.sinks.consume import Runner
 from connectors.sinks.events import EventSink
 from headwater import registry
 from headwater.model.settings import SinkSettings
@@ -18,6 +16,7 @@ from headwater.stack import kafka as kafka_program
 from headwater.stack.foreground import running
 from headwater.stack.state import State
 from tests.integration.mqtt_line import Line, eventually, line
+from tests.integration.sinks import in_thread
 
 CONNECTED = ("connected", "")
 
@@ -29,15 +28,8 @@ def ended(reason: str) -> tuple[str, str]:
 @contextmanager
 def stored(up: Line) -> Iterator[None]:
     """The sink of events, in a thread."""
-    settings = SinkSettings(kafka=up.kafka, postgres=up.postgres)
-    stop = Event()
-    thread = Thread(target=Runner(EventSink(settings), settings).run, args=(stop,))
-    thread.start()
-    try:
+    with in_thread(EventSink, SinkSettings(kafka=up.kafka, postgres=up.postgres)):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

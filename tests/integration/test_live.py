@@ -3,22 +3,11 @@
 import json
 import socket
 import time
-import uuid
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.integration.api_server import KEY, Api, Live, Log, Stores, eventually, now_ms, row, served, this_pane
-
-
-@pytest.fixture(scope="module")
-def stores(postgres: str, valkey: str) -> Stores:
-    return Stores(postgres, valkey)
-
-
-@pytest.fixture(scope="module")
-def log(kafka: str) -> Log:
-    return Log(kafka)
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +19,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory):
 def api(folder, kafka: str, log: Log, stores: Stores):
     with served(folder, kafka, stores.postgres, stores.valkey) as running:
         yield running
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def has(*rows) -> object:

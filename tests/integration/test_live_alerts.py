@@ -2,17 +2,14 @@
 
 import random
 import socket
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
 
 import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors.sinks.active_alerts import ActiveAlertSink
-from connectors.sinks.consume import Runner
 from headwater.model.alert import AlertEvent
 from headwater.model.codec import encode
 from headwater.model.pack import PULSE_TENANT, Pack
@@ -20,17 +17,8 @@ from headwater.model.settings import SinkSettings
 from headwater.model.topics import RAW
 from tests.integration.alert_log import append, held
 from tests.integration.api_server import Api, Live, Log, Stores, eventually, now_ms, row, served
+from tests.integration.sinks import in_thread
 from tests.unit.alert_stories import T0, active, replayed, story, tell
-
-
-@pytest.fixture(scope="module")
-def stores(postgres: str, valkey: str) -> Stores:
-    return Stores(postgres, valkey)
-
-
-@pytest.fixture(scope="module")
-def log(kafka: str) -> Log:
-    return Log(kafka)
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory):
 def api(folder, kafka: str, log: Log, stores: Stores) -> Iterator[Api]:
     with served(folder, kafka, stores.postgres, stores.valkey) as running:
         yield running
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 class Told:
@@ -80,15 +63,8 @@ class Told:
 @contextmanager
 def sink(kafka: str, valkey: str) -> Iterator[None]:
     """The sink of active alerts, in a thread."""
-    stop = Event()
-    settings = SinkSettings(_env_file=None, kafka=kafka, valkey=valkey)
-    thread = Thread(target=Runner(ActiveAlertSink(settings), settings).run, args=(stop,))
-    thread.start()
-    try:
+    with in_thread(ActiveAlertSink, SinkSettings(_env_file=None, kafka=kafka, valkey=valkey)):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def one(tenant: str, device: str = "d", cleared: bool = True) -> list[AlertEvent]:

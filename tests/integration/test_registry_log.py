@@ -2,7 +2,6 @@
 
 import json
 import threading
-import uuid
 
 import psycopg
 import pytest
@@ -17,11 +16,6 @@ from tests.integration.registry_log import firsts, own_database, reading, start_
 @pytest.fixture(scope="module")
 def database(postgres: str) -> str:
     return own_database(postgres)
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

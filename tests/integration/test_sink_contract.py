@@ -1,7 +1,6 @@
 """One contract, every sink: whatever is played, twice, late or broken off, the store ends in the same rows."""
 
 import random
-import uuid
 
 import pytest
 
@@ -20,11 +19,6 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "postgres":
         return PostgresStore(request.getfixturevalue("database"))
     return ValkeyStore(request.getfixturevalue("valkey"))
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def history(tenant: str, seed: int, rows: int = 300) -> list:

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,11 +76,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 def bootstrap(kafka: str) -> str:
     create_topics(kafka, [PROCESSED.name, DEAD_LETTER.name])
     return kafka
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def test_postgresql_killed_and_started_again_has_every_row(own: State, server, start, bootstrap: str, tenant: str):

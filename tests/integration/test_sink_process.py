@@ -2,15 +2,12 @@
 
 import base64
 import signal
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from headwater.model import codec
 from headwater.model.topics import DEAD_LETTER, PROCESSED
-from tests.integration.sink_processes import Process, complete, dead_letters, partials, produce, until
+from tests.integration.sink_processes import complete, dead_letters, partials, produce, until
 from tests.integration.sinks import T0, PostgresStore, Store, ValkeyStore, create_topics, fresh_database, row
 
 
@@ -25,25 +22,6 @@ def store(request: pytest.FixtureRequest, bootstrap: str) -> Store:
     if request.param == "postgres":
         return PostgresStore(fresh_database(request.getfixturevalue("postgres")))
     return ValkeyStore(request.getfixturevalue("valkey"))
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def start(store: Store, bootstrap: str, tmp_path: Path) -> Iterator[Callable[[], Process]]:
-    started: list[Process] = []
-
-    def one() -> Process:
-        started.append(Process(store, bootstrap, tmp_path))
-        return started[-1]
-
-    yield one
-    for each in started:
-        if each.process.poll() is None:
-            each.end(signal.SIGKILL)
 
 
 def test_killed_in_mid_stream_it_goes_on_where_the_store_stands(store: Store, start, bootstrap: str, tenant: str):

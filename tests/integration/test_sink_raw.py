@@ -2,7 +2,6 @@
 
 import json
 import random
-import uuid
 
 import pytest
 
@@ -20,11 +19,6 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def store(clickhouse: str) -> RawStore:
     return fresh_store(clickhouse)
-
-
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def history(tenant: str, seed: int) -> list:

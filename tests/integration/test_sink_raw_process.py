@@ -31,11 +31,6 @@ def bootstrap(kafka: str) -> str:
     return kafka
 
 
-@pytest.fixture
-def tenant() -> str:
-    return f"t{uuid.uuid4().hex[:8]}"
-
-
 class Process:
     """The sink in a process of its own."""
 
