@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from pathlib import Path
 import msgspec
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exports are not marked
 
-from bench.truth_ways import PARTITIONS, PATIENCE_S, take
+from bench.truth_ways import PARTITIONS, take, wait
 from headwater.model import codec, topics
 from headwater.model.alert import AlertEvent
 from headwater.model.rule import Rule
@@ -85,7 +85,7 @@ class Lab:
         interval = f"execution.checkpointing.interval={CHECKPOINT_S} s"
         given = ("--prefix", prefix, "-D", f"pipeline.name={prefix}", "-D", interval, "--parallelism", "2", *options)
         job = submit.submit(self.state, "alerting", *given)
-        self.wait(lambda: any(one.id == job and one.healthy for one in self.cluster.jobs()), "the job to run")
+        wait(lambda: any(one.id == job and one.healthy for one in self.cluster.jobs()), "the job to run")
         return job
 
     def kill_taskmanager(self) -> None:
@@ -100,15 +100,6 @@ class Lab:
         """(every event, how many records said them)."""
         entries = list(self.reader.read(self.reader.span(prefix + topics.ALERTS.name)))
         return {codec.decode(AlertEvent, entry.value or b"") for entry in entries}, len(entries)
-
-    @staticmethod
-    def wait(reached: Callable[[], bool], what: str) -> None:
-        """Raises `RuntimeError` if it does not come to that."""
-        until = time.monotonic() + PATIENCE_S
-        while not reached():
-            if time.monotonic() > until:
-                raise RuntimeError(f"waited {PATIENCE_S} s for {what}")
-            time.sleep(0.5)
 
 
 @contextmanager
@@ -136,11 +127,11 @@ def play(lab: Lab, log: list[Entry], prefix: str, how: str) -> None:
     third = len(log) // 3
     job = lab.submit(prefix)
     lab.append(prefix, with_beats(log[:third], PARTITIONS))
-    lab.wait(lambda: lab.said(prefix)[1] > 100, "the first alerts")
+    wait(lambda: lab.said(prefix)[1] > 100, "the first alerts")
     place = take(lab, job, lab.state.part("savepoints")) if how == "restarted" else ""  # type: ignore[arg-type]
     said = lab.said(prefix)[1]
     lab.append(prefix, with_beats(log[third : 2 * third], PARTITIONS))
-    lab.wait(lambda: lab.said(prefix)[1] > said + 100, "more alerts")
+    wait(lambda: lab.said(prefix)[1] > said + 100, "more alerts")
     if how == "killed":
         lab.kill_taskmanager()
         lab.append(prefix, with_beats(log[2 * third :], PARTITIONS))

@@ -29,6 +29,15 @@ JOB = "aggregation"
 PATIENCE_S = 600
 
 
+def wait(reached: Callable[[], bool], what: str) -> None:
+    """Until `reached`. Raises `RuntimeError` with `what` if it does not come to that."""
+    until = time.monotonic() + PATIENCE_S
+    while not reached():
+        if time.monotonic() > until:
+            raise RuntimeError(f"waited {PATIENCE_S} s for {what}")
+        time.sleep(0.5)
+
+
 @dataclass
 class Lab:
     """Kafka, a Flink cluster and a raw store of our own; `settings` are those of the job."""
@@ -85,11 +94,11 @@ class Lab:
 
     def wait_running(self, job: str) -> None:
         """Until all subtasks run."""
-        self._wait(lambda: any(one.id == job and one.healthy for one in self.cluster.jobs()), "the job to run")
+        wait(lambda: any(one.id == job and one.healthy for one in self.cluster.jobs()), "the job to run")
 
     def wait_rows(self, prefix: str, least: int) -> int:
         """Until more than `least` records are on processed-data; returns how many."""
-        self._wait(lambda: self._published(prefix) > least, f"more than {least} rows")
+        wait(lambda: self._published(prefix) > least, f"more than {least} rows")
         return self._published(prefix)
 
     def wait_passed(self, prefix: str, log_time: int) -> None:
@@ -108,7 +117,7 @@ class Lab:
             begin = dict(now.end)
             return len(seen) >= PARTITIONS
 
-        self._wait(passed, "the last beat")
+        wait(passed, "the last beat")
         before = -1
         while (published := self._published(prefix)) != before:
             before = published
@@ -116,14 +125,6 @@ class Lab:
 
     def _published(self, prefix: str) -> int:
         return sum(high for _, high in self.reader.ends(prefix + topics.PROCESSED.name).values())
-
-    @staticmethod
-    def _wait(reached: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while not reached():
-            if time.monotonic() > until:
-                raise RuntimeError(f"waited {PATIENCE_S} s for {what}")
-            time.sleep(0.5)
 
 
 def entry_of(record: Record) -> Entry:
