@@ -128,7 +128,7 @@ def play(lab: Lab, log: list[Entry], prefix: str, how: str) -> None:
     job = lab.submit(prefix)
     lab.append(prefix, with_beats(log[:third], PARTITIONS))
     wait(lambda: lab.said(prefix)[1] > 100, "the first alerts")
-    place = take(lab, job, lab.state.part("savepoints")) if how == "restarted" else ""  # type: ignore[arg-type]
+    place = take(lab.cluster, job, lab.state.part("savepoints")) if how == "restarted" else ""
     said = lab.said(prefix)[1]
     lab.append(prefix, with_beats(log[third : 2 * third], PARTITIONS))
     wait(lambda: lab.said(prefix)[1] > said + 100, "more alerts")

@@ -177,7 +177,7 @@ def restarted(lab: Lab, prefix: str, log: list[Record]) -> None:
     lab.append(prefix, log[:third])
     lab.wait_rows(prefix, 100)
     folder = lab.state.part("savepoints")
-    savepoint = take(lab, job, folder)
+    savepoint = take(lab.cluster, job, folder)
     published = lab.wait_rows(prefix, 0)
     lab.append(prefix, log[third : 2 * third])
     lab.wait_rows(prefix, published + 100)
@@ -189,9 +189,8 @@ def restarted(lab: Lab, prefix: str, log: list[Record]) -> None:
     lab.cluster.cancel(job)
 
 
-def take(lab: Lab, job: str, folder: Path) -> str:
+def take(cluster: Any, job: str, folder: Path) -> str:
     """A savepoint of a job that runs on; returns its path."""
-    cluster: Any = lab.cluster
     trigger = cluster._post(f"/jobs/{job}/savepoints", {"target-directory": folder.as_uri()})["request-id"]
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
