@@ -190,7 +190,8 @@ class Line:
     def append(self, log: Iterable[Record]) -> None:
         """The raw log has these records, stamped with their log time."""
         for pack, partition, _, log_time in log:
-            self.producer.produce(RAW.name, codec.encode(pack), partition=partition, timestamp=log_time)
+            key = codec.device_key(pack.tenant, pack.device)
+            self.producer.produce(RAW.name, codec.encode(pack), key, partition, timestamp=log_time)
             self.producer.poll(0)
         assert self.producer.flush(30) == 0
 

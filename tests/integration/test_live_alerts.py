@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from connectors.sinks.active_alerts import ActiveAlertSink
 from headwater.model.alert import AlertEvent
-from headwater.model.codec import encode
+from headwater.model.codec import device_key, encode
 from headwater.model.pack import PULSE_TENANT, Pack
 from headwater.model.settings import SinkSettings
 from headwater.model.topics import RAW
@@ -180,7 +180,7 @@ def test_status_says_how_far_the_alerting_job_is_behind(api, kafka, log):
     beat = Pack(v=1, tenant=PULSE_TENANT, device="x", pane=0, at=[0], metrics={"beat": [1.0]})
     for partition in range(4):
         for _ in range(3):
-            log.producer.produce(RAW.name, encode(beat), partition=partition)
+            log.producer.produce(RAW.name, encode(beat), device_key(beat.tenant, beat.device), partition)
     assert log.producer.flush(30) == 0
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": "headwater-alerting"})
     places = [TopicPartition(RAW.name, partition) for partition in range(4)]

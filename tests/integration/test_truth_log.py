@@ -40,7 +40,7 @@ def produce(kafka, tenant):
 
 def plain(entries, tenant):
     """All of a tenant, without the offsets, which a filter changes; by partition."""
-    kept = [entry for entry in entries if entry.key.startswith(f"{tenant}/".encode())]
+    kept = [entry for entry in entries if (entry.key or b"").startswith(f"{tenant}/".encode())]
     return [[entry._replace(offset=0) for entry in kept if entry.partition == number] for number in range(4)]
 
 
