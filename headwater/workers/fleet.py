@@ -27,33 +27,30 @@ _log = structlog.get_logger()
 
 
 class Member:
-    """A device of the fleet with its connection: measures, gathers, sends."""
+    """A device of the fleet with its connection. It is asked once a message for all that it has measured since."""
 
     def __init__(self, device: SimulatedDevice, settings: FleetSettings, link: Link) -> None:
         self._device = device
         self._link = link
         self._topic = f"v1/{settings.fleet_tenant}/{device.name}/telemetry"
+        self._every_ms = settings.fleet_every_ms
         self._pack = settings.fleet_pack
-        self._every_s = settings.fleet_every_ms / 1_000
-        self._ts: list[int] = []
-        self._rows: list[dict[str, float]] = []
         self._loop = asyncio.get_running_loop()
         self._due = 0.0
+        self._last = 0
 
-    def start(self, after_s: float) -> None:
-        """Measures first after so many seconds, then at each interval."""
-        self._due = self._loop.time() + after_s
+    def start(self, share: float) -> None:
+        """Sends first after this share of the time between two messages, then regularly."""
+        self._due = self._loop.time() + share * self._pack * self._every_ms / 1_000
         self._loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:
-        ts = now_ms()
-        if not self._ts or ts > self._ts[-1]:
-            self._ts.append(ts)
-            self._rows.append(self._device.measure(ts))
-        if len(self._ts) >= self._pack:
-            self._link.publish(self._topic, payload(self._ts, self._rows))
-            self._ts, self._rows = [], []
-        self._due = max(self._due + self._every_s, self._loop.time())
+        now = now_ms()
+        first = max(now - (self._pack - 1) * self._every_ms, self._last + 1)
+        if ts := list(range(now, first - 1, -self._every_ms))[::-1]:
+            self._link.publish(self._topic, payload(ts, [self._device.measure(one) for one in ts]))
+            self._last = now
+        self._due = max(self._due + self._pack * self._every_ms / 1_000, self._loop.time())
         self._loop.call_at(self._due, self._tick)
 
 
@@ -79,7 +76,7 @@ async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
             links.append(link)
             link.connect()
             spread = (number * 0.618034) % 1  # golden ratio: even at any number of devices
-            Member(device, settings, link).start(spread * settings.fleet_every_ms / 1_000)
+            Member(device, settings, link).start(spread)
             if number % 10 == 0:
                 await asyncio.sleep(10 / _CONNECTS_A_SECOND)
         if settings.fleet_devices:
@@ -94,10 +91,9 @@ async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
 async def _report(tally: Tally, devices: int, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         _log.info("fleet", devices=devices, **asdict(tally))
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), REPORT_S)
-        except TimeoutError:
-            continue
+    _log.info("fleet", devices=devices, **asdict(tally))
 
 
 async def _idle(tally: Tally, stopping: asyncio.Event) -> None:
