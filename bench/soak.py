@@ -6,8 +6,8 @@
 Needs a running stack, best without a fleet of its own (`HEADWATER_FLEET_DEVICES=0 make up`). Starts a fleet as a tenant
 of its own, waits until it is connected, and looks at the stack every 30 s. Prints for each program its memory in the
 first and the last third, for each reader its lag, the share of the load that was acknowledged, and the rows a store
-wrote per reading. Exit code 1 if less than 95 % of the load was acknowledged, or if a lag in the last third is more than
-twice that of the first and more than 10 s of messages.
+wrote per reading. Exit code 1 if less than 95 % of the load was acknowledged, or if a lag in the last third is more
+than twice that of the first and more than 10 s of messages.
 """
 
 from __future__ import annotations

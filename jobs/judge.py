@@ -19,8 +19,11 @@ from headwater.rules.item import Tick, slices
 from headwater.rules.state import State
 from headwater.rules.step import step
 
-CONTROL = MapStateDescriptor("control", Types.STRING(), Types.STRING())
-"""Broadcast: a place for each record of rules and devices that said something new, numbered in their order."""
+CONTROL = MapStateDescriptor("control", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+"""Broadcast: a place for each record of rules and devices that said something new, numbered in their order.
+
+Bytes, since each checkpoint writes all of it on every subtask, and Flink writes a string character by character.
+"""
 
 EVENTS = Types.ROW_NAMED(["record_key", "payload", "log_time"], [Types.STRING(), Types.STRING(), Types.LONG()])
 
@@ -63,7 +66,7 @@ class JudgeDevices(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         desk = self._known(state)
         if desk.take(kind, log_time, payload.encode()):
             self._taken += 1
-            state.put(f"{self._taken:012d}", msgspec.json.encode((kind, log_time, payload)).decode())
+            state.put(f"{self._taken:012d}", msgspec.json.encode((kind, log_time, payload)))
         desk.reached(kind, partition, log_time)
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:
@@ -108,8 +111,8 @@ class JudgeDevices(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         """The desk; after a restart from what was broadcast before."""
         if self._desk is None:
             self._desk = Desk(self._partitions, self._delay_ms)
-            for place, text in sorted(state.items()):
-                kind, log_time, payload = msgspec.json.decode(text)
+            for place, packed in sorted(state.items()):
+                kind, log_time, payload = msgspec.json.decode(packed)
                 self._desk.take(kind, log_time, payload.encode())
                 self._taken = int(place)
         return self._desk

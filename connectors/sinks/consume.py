@@ -67,6 +67,7 @@ class Runner:
                 "auto.offset.reset": "error",
                 "queued.max.messages.kbytes": 16_384,
                 "fetch.wait.max.ms": 50,
+                "fetch.min.bytes": 65_536,
             }
         )
         try:

@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from headwater.clock import now_ms
+from headwater.garbage import collect_rarely
 from headwater.logs import configure
 from headwater.model.settings import FleetSettings
 from headwater.workers.fleet_link import Address, Link, Tally
@@ -115,6 +116,7 @@ def main() -> None:
     """The process: simulates until SIGTERM."""
     settings = FleetSettings()
     configure(settings.log_format)
+    collect_rarely()
     asyncio.run(_main(settings))
     _log.info("stopped")
 

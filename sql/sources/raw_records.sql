@@ -11,6 +11,7 @@ create temporary table raw_records (
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',
     'properties.fetch.max.wait.ms' = '50',
+    'properties.fetch.min.bytes' = '65536',
     'scan.topic-partition-discovery.interval' = '0',
     ${scan}
     'key.format' = 'raw',

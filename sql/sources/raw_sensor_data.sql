@@ -22,6 +22,7 @@ create temporary table raw_sensor_data (
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',
     'properties.fetch.max.wait.ms' = '50',
+    'properties.fetch.min.bytes' = '65536',
     'properties.max.partition.fetch.bytes' = '4194304',
     'properties.max.poll.records' = '4000',
     'scan.topic-partition-discovery.interval' = '0',
