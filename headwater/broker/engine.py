@@ -78,6 +78,7 @@ class Engine:
         self._codes: Any = jpype.JClass("com.hivemq.extension.sdk.api.packets.disconnect.DisconnectReasonCode")
         self._seconds: Any = jpype.JClass("java.util.concurrent.TimeUnit").SECONDS
         self._queues: Any = None
+        self._connections: Any = None
 
     def start(self) -> None:
         """Returns when HiveMQ listens. Raises `StackError` if it cannot."""
@@ -93,6 +94,12 @@ class Engine:
         injector = server.get(self._hive).getInjector()
         queues = jpype.JClass("com.hivemq.persistence.clientqueue.ClientQueuePersistence")
         self._queues = injector.getInstance(queues.class_)
+        connections = injector.getInstance(
+            jpype.JClass("com.hivemq.persistence.connection.ConnectionPersistence").class_
+        )
+        held = connections.getClass().getDeclaredField("clientConnectionMap")
+        held.setAccessible(True)
+        self._connections = held.get(connections)
         self.events.start()
 
     def stop(self) -> None:
@@ -131,6 +138,15 @@ class Engine:
                 self.send_away(client_id, code, text)
                 sent += 1
         return sent
+
+    def read_from_all(self, but: str, wanted: bool) -> int:
+        """Reads from the sockets of all connected clients except `but`, or leaves them unread; returns how many."""
+        reached = 0
+        for connection in self._connections.values():
+            if str(connection.getClientId()) != but:
+                connection.getChannel().config().setAutoRead(wanted)
+                reached += 1
+        return reached
 
     def _hand_over(self, payloads: list[bytes]) -> int:
         """Puts messages on `EVENTS_TOPIC` into the bridge's session; returns how many, from the first on, are in it.

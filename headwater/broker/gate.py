@@ -27,8 +27,16 @@ class Look:
     free_mb: int = 1 << 40
 
 
+PAUSE_MS = 10_000
+"""Longest time in which nothing is read from publishers: well below the keep-alive of usual clients (60 s)."""
+
+
 class Gate:
-    """Open or closed for publishers, from what is seen of the bridge.
+    """Open or closed for publishers, from what is seen of the bridge; before it closes, it pauses them.
+
+    Paused (nothing is read from their sockets, so nothing is acknowledged, and they wait) while the bridge is there and
+    more than three quarters of `limit` wait, until a fiftieth has gone: a load that is too much for the bridge is
+    slowed to its pace. To send all away would bring all back, and connections cost more than messages.
 
     Closed until the bridge has subscribed once (a message that nobody subscribes to would be acknowledged and lost),
     when more than `limit` messages wait, and when the bridge has been away for longer than `away_ms`. Once closed for
@@ -42,6 +50,8 @@ class Gate:
         self._away_ms = away_ms
         self._water = Water(low_disk_mb)
         self._seen_ms: int | None = None
+        self.paused = False
+        self._paused_ms = 0
 
     def update(self, look: Look, now_ms: int) -> bool:
         """Takes a look at a monotonic time in ms; returns true if this closed or opened the gate."""
@@ -49,6 +59,7 @@ class Gate:
             self._seen_ms = now_ms
         before = self.closed
         self.closed = self._decide(look, now_ms - self._seen_ms)
+        self.paused = self.closed is None and self._pauses(look, now_ms)
         return (before is None) != (self.closed is None)
 
     def _decide(self, look: Look, away_ms: int) -> Closed | None:
@@ -64,3 +75,11 @@ class Gate:
         if self.closed in (Closed.QUEUE, Closed.AWAY) and not drained:
             return self.closed
         return None
+
+    def _pauses(self, look: Look, now_ms: int) -> bool:
+        full = self._limit * 3 // 4
+        if not self.paused:
+            self._paused_ms = now_ms
+            return look.connected and look.queued > full
+        # After the longest pause one look's time is read, in which keep-alives are answered too.
+        return look.connected and look.queued > full - self._limit // 50 and now_ms - self._paused_ms < PAUSE_MS

@@ -15,12 +15,16 @@ from headwater.model.disk import free_mb
 from headwater.model.settings import BrokerSettings, state_folder
 
 TICK_S = 0.25
+SWEEP_MS = 5_000
+"""How often those who got in while the gate closed are sent away: to look at each session costs as much as its use."""
+
 _QUEUED = Gauge("headwater_broker_queued", "Messages that wait for the bridge, in flight included")
 _DROPPED = Gauge(
     "headwater_broker_dropped",
     "Messages that HiveMQ dropped; an alarm, but for some never acknowledged ones after a kill",
 )
 _FREE = Gauge("headwater_broker_disk_free_megabytes", "Room on the disk of the state folder")
+_PAUSED = Gauge("headwater_broker_paused", "1 while nothing is read from publishers, so that the bridge keeps up")
 _OPEN = Gauge("headwater_broker_open", "1 while publishers are let in")
 _log = structlog.get_logger()
 
@@ -30,7 +34,7 @@ class Watch:
 
     Between two looks at most a quarter second of messages comes in, and HiveMQ's own limit is ten times the gate's, so
     publishers are sent away long before anything acknowledged would be dropped. While the gate is closed everybody but
-    the bridge is sent away at each look, because a CONNECT may have passed just before it closed.
+    the bridge is sent away again and again, because a CONNECT may have passed just before it closed.
     """
 
     def __init__(self, settings: BrokerSettings, engine: Engine, gate: Gate) -> None:
@@ -39,6 +43,8 @@ class Watch:
         self._gate = gate
         self._folder = state_folder()
         self._dropped = 0
+        self._swept_ms = 0
+        self._paused = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -61,7 +67,8 @@ class Watch:
 
     def _look(self) -> None:
         look = replace(self._engine.look(self._bridge), free_mb=free_mb(self._folder))
-        changed = self._gate.update(look, time.monotonic_ns() // 1_000_000)
+        now_ms = time.monotonic_ns() // 1_000_000
+        changed = self._gate.update(look, now_ms)
         closed = self._gate.closed
         _QUEUED.set(look.queued)
         _FREE.set(look.free_mb)
@@ -70,7 +77,13 @@ class Watch:
         if changed:
             text = "publishers are let in" if closed is None else "publishers are refused"
             _log.warning(text, why=closed and closed.name, queued=look.queued, free_mb=look.free_mb)
-        if closed is not None:
+        if self._paused != self._gate.paused:
+            self._paused = self._gate.paused
+            _PAUSED.set(self._paused)
+            reached = self._engine.read_from_all(self._bridge, not self._paused)
+            _log.info("publishers wait" if self._paused else "publishers are read", queued=look.queued, clients=reached)
+        if closed is not None and (changed or now_ms - self._swept_ms >= SWEEP_MS):
+            self._swept_ms = now_ms
             self._engine.send_all_away(self._bridge, "QUOTA_EXCEEDED", closed.value)
 
     def _look_for_drops(self) -> None:

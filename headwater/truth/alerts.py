@@ -87,22 +87,23 @@ class AlertTruth:
         self.events.update(_said(found))
 
     def difference(self, url: str, s: float) -> tuple[set[Said], set[Said]]:
-        """(events that the store lacks, events that it should not have) up to `until`.
+        """(events that the store lacks, events that it should not have) of log times before `until`.
 
+        One that is due at `until` itself is raised by whatever is later, so the job may know it already.
         Asks PostgreSQL (`url`) until they are equal or `s` seconds are over. Raises what it raised if it is away then.
         """
 
         def compared() -> tuple[set[Said], set[Said]]:
             with psycopg.connect(url, connect_timeout=5) as connection:
                 stored = set(self._stored(connection))
-            wanted = {one for one in self.events if one.log_time <= self.until}
+            wanted = {one for one in self.events if one.log_time < self.until}
             return wanted - stored, stored - wanted
 
         return wait_for_none(compared, s)
 
     def _stored(self, connection: psycopg.Connection[Any]) -> Iterator[Said]:
         columns = ", ".join(Said._fields)
-        query = f"select {columns} from {ALERT_EVENTS} where tenant = %s and log_time between %s and %s"  # noqa: S608  # our names
+        query = f"select {columns} from {ALERT_EVENTS} where tenant = %s and log_time >= %s and log_time < %s"  # noqa: S608  # our names
         return (Said(*row) for row in connection.execute(query, (self.tenant, self.from_ms, self.until)))
 
 

@@ -53,6 +53,23 @@ def own_kafka(tmp_path, stack_state) -> Iterator:
         yield state.url("kafka"), process
 
 
+def test_a_load_that_is_too_much_for_the_bridge_waits_and_nobody_is_sent_away(tmp_path, kafka, postgres):
+    with line(tmp_path / "line", kafka, postgres, broker_queue_limit="8000", bridge_receive_max="5") as up:
+        up.up()
+        client = up.device("pressing")
+        stamps = range(time.time_ns() // 1_000_000 - 600_000, time.time_ns() // 1_000_000 - 600_000 + 14_000)
+        wanted = {("pressing", "n", stamp) for stamp in stamps}
+        for stamp in stamps:
+            client.publish(orjson.dumps({"ts": stamp, "values": {"n": stamp}}), ("pressing", "n", stamp))
+        eventually(lambda: client.acknowledged >= wanted, "all are acknowledged")
+        assert not client.farewells
+        assert not client.refusals
+        assert "publishers wait" in up.log("broker")
+        up.packs(lambda packs: wanted <= readings(packs).keys())
+        assert up.metric("headwater_broker_paused") == 0
+        client.close()
+
+
 def test_a_full_queue_refuses_publishers_while_kafka_stands_still(tmp_path, own_kafka, postgres):
     bootstrap, process = own_kafka
     with line(tmp_path / "line", bootstrap, postgres, broker_queue_limit="1500", bridge_receive_max="200") as up:

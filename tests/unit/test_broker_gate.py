@@ -1,4 +1,4 @@
-from headwater.broker.gate import Closed, Gate, Look
+from headwater.broker.gate import PAUSE_MS, Closed, Gate, Look
 
 
 def look(queued: int = 0, connected: bool = True, subscribed: bool = True, free_mb: int = 9_999) -> Look:
@@ -77,3 +77,28 @@ def test_a_disk_that_is_nearly_full_closes_it_and_a_quarter_more_room_opens_it()
     assert gate.closed is None
     gate.update(look(free_mb=499), 50)
     assert gate.closed is None
+
+
+def test_publishers_wait_while_three_quarters_are_full_until_the_bridge_has_got_on():
+    gate = Gate(limit=1_000, away_ms=1_000)
+    for queued, paused in ((750, False), (751, True), (731, True), (730, False), (751, True), (1_001, False)):
+        gate.update(look(queued), 0)
+        assert gate.paused is paused
+    assert gate.closed is Closed.QUEUE
+
+
+def test_nobody_waits_for_a_bridge_that_is_away():
+    gate = Gate(limit=100, away_ms=1_000)
+    gate.update(look(90), 0)
+    assert gate.paused
+    gate.update(look(90, connected=False), 10)
+    assert not gate.paused
+
+
+def test_the_longest_pause_ends_for_one_look_though_nothing_has_gone():
+    gate, paused = Gate(limit=100, away_ms=1_000), []
+    for now in range(0, 2 * PAUSE_MS, 250):
+        gate.update(look(90), now)
+        paused.append(gate.paused)
+    assert paused.count(False) == 1
+    assert paused.index(False) == PAUSE_MS // 250
