@@ -115,19 +115,16 @@ def statement(name: str, settings: JobSettings, log: Log, **other: str) -> str:
 
 
 def values(settings: JobSettings, log: Log) -> dict[str, Any]:
-    """What stands for each placeholder."""
+    """What stands for each placeholder; a topic's is its own name, with underscores."""
     terms = range(1, settings.pack_cap + 1)
+    read = log.prefix if log.of is None else log.of
     return {
+        **{
+            topic.name.replace("-", "_"): (read if topic.first_append else log.prefix) + topic.name
+            for topic in topics.ALL
+        },
         "bootstrap": settings.kafka,
         "group": f"{log.prefix}headwater-{log.job}",
-        "raw_topic": (log.prefix if log.of is None else log.of) + topics.RAW.name,
-        "processed_topic": log.prefix + topics.PROCESSED.name,
-        "corrections_topic": log.prefix + topics.CORRECTIONS.name,
-        "dead_letter_topic": log.prefix + topics.DEAD_LETTER.name,
-        "registry_topic": (log.prefix if log.of is None else log.of) + topics.DEVICE_REGISTRY.name,
-        "enriched_topic": log.prefix + topics.ENRICHED.name,
-        "rules_topic": (log.prefix if log.of is None else log.of) + topics.ALERT_RULES.name,
-        "alerts_topic": log.prefix + topics.ALERTS.name,
         "delay": f"{settings.rules_delay_ms / 1_000:.3f}",
         "scan": log.scan(),
         "registry_scan": log.registry_scan(),

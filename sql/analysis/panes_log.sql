@@ -19,7 +19,7 @@ create temporary table panes_log (
     dup bigint
 ) with (
     'connector' = 'kafka',
-    'topic' = '${processed_topic}',
+    'topic' = '${processed_data}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',

@@ -10,7 +10,7 @@ select
         flaw, ' in partition ', cast(log_partition as string), ', offset ', cast(log_offset as string),
         ': write through a door, or in the form of a pack'
     ) as detail,
-    '${raw_topic}' as topic,
+    '${raw_sensor_data}' as topic,
     coalesce(tenant, '') as tenant,
     coalesce(device, '') as device,
     'aggregation' as door,

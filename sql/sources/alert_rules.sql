@@ -8,7 +8,7 @@ create temporary table alert_rules (
     watermark for counts_from as counts_from - interval '0.001' second
 ) with (
     'connector' = 'kafka',
-    'topic' = '${rules_topic}',
+    'topic' = '${alert_rules}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',

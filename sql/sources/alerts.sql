@@ -5,7 +5,7 @@ create temporary table alerts (
     stamp timestamp_ltz(3) metadata from 'timestamp'
 ) with (
     'connector' = 'kafka',
-    'topic' = '${alerts_topic}',
+    'topic' = '${alerts}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.linger.ms' = '5',
     'key.format' = 'raw',

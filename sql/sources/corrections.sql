@@ -12,7 +12,7 @@ create temporary table corrections (
     stamp timestamp_ltz(3) metadata from 'timestamp'
 ) with (
     'connector' = 'kafka',
-    'topic' = '${corrections_topic}',
+    'topic' = '${corrections}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.linger.ms' = '5',
     'key.format' = 'raw',

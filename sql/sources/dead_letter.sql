@@ -13,7 +13,7 @@ create temporary table dead_letter (
     stamp timestamp_ltz(3) metadata from 'timestamp'
 ) with (
     'connector' = 'kafka',
-    'topic' = '${dead_letter_topic}',
+    'topic' = '${dead_letter}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.linger.ms' = '5',
     'key.format' = 'raw',

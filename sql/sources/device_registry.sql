@@ -17,7 +17,7 @@ create temporary table device_registry (
     watermark for appended as appended - interval '0.001' second
 ) with (
     'connector' = 'kafka',
-    'topic' = '${registry_topic}',
+    'topic' = '${device_registry}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',

@@ -25,7 +25,7 @@ create temporary table enriched_data (
     stamp timestamp_ltz(3) metadata from 'timestamp'
 ) with (
     'connector' = 'kafka',
-    'topic' = '${enriched_topic}',
+    'topic' = '${enriched_data}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.linger.ms' = '5',
     'properties.compression.type' = 'lz4',

@@ -21,7 +21,7 @@ create temporary table processed_data (
     primary key (tenant, device, metric, pane) not enforced
 ) with (
     'connector' = 'upsert-kafka',
-    'topic' = '${processed_topic}',
+    'topic' = '${processed_data}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.linger.ms' = '5',
     'properties.compression.type' = 'lz4',

@@ -6,7 +6,7 @@ create temporary table raw_records (
     watermark for appended as appended - interval '0.001' second
 ) with (
     'connector' = 'kafka',
-    'topic' = '${raw_topic}',
+    'topic' = '${raw_sensor_data}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',

@@ -17,7 +17,7 @@ create temporary table raw_sensor_data (
     watermark for appended as appended - interval '0.001' second
 ) with (
     'connector' = 'kafka',
-    'topic' = '${raw_topic}',
+    'topic' = '${raw_sensor_data}',
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',
