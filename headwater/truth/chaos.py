@@ -160,7 +160,10 @@ class Trial:
         self._old_ms = now_ms() - 20 * HOUR_MS
 
     def run(self, control: bool = False) -> Outcome:
-        """All rounds, then every row once more. With `control` a stored row is taken away first: it must be found."""
+        """All rounds, or those until an interrupt (Ctrl-C), then every row once more.
+
+        With `control` a stored row is taken away first: it must be found.
+        """
         self._load.start()
         begun_ms = now_ms()
         until = time.monotonic() + self.plan.minutes * 60
@@ -172,6 +175,8 @@ class Trial:
                 if not self.outcome.good:
                     break
             time.sleep(self._random.uniform(0.5, 2.0))
+        except KeyboardInterrupt:
+            self._say("      stopped; what was sent so far is compared")
         finally:
             self.outcome.unacknowledged = self._load.stop()
         expected = self._ledger.all()
