@@ -112,8 +112,9 @@ def test_the_readout_follows_the_cursor_and_the_arrow_keys(desktop: Visit) -> No
     expect(card.locator(".readout")).to_contain_text(re.compile(r"\d\d:\d\d:\d\d"), timeout=PATIENT)
 
 
-def test_the_bar_says_how_the_line_does(desktop: Visit) -> None:
-    page = desktop.open()
+@pytest.mark.parametrize("path", ["/", "/nowhere"])
+def test_the_bar_says_how_the_line_does(desktop: Visit, path: str) -> None:
+    page = desktop.open(path)
     expect(page.locator("[data-line='live']")).to_be_visible(timeout=PATIENT)
     delay = page.locator("[data-stat='Delay'] .value")
     expect(delay).to_contain_text(re.compile(r"\d+ ?m?s"), timeout=PATIENT)

@@ -1,3 +1,4 @@
+import { useSubscription } from "../state/hooks";
 import { useRoute } from "../state/router";
 import { useUi } from "../state/ui";
 import { Alerts } from "./Alerts";
@@ -44,16 +45,21 @@ function Page() {
     case "device":
       return <Device key={route.device} name={route.device} />;
     case "unknown":
-      return (
-        <section className="notice">
-          <h1>There is no such page</h1>
-          <p>
-            Nothing lives at <code>{route.path}</code>.
-          </p>
-          <Link className="button" to="/">
-            Go to the fleet
-          </Link>
-        </section>
-      );
+      return <Nowhere path={route.path} />;
   }
+}
+
+function Nowhere({ path }: { path: string }) {
+  useSubscription(null); // the bar above is told how the line does with it
+  return (
+    <section className="notice">
+      <h1>There is no such page</h1>
+      <p>
+        Nothing lives at <code>{path}</code>.
+      </p>
+      <Link className="button" to="/">
+        Go to the fleet
+      </Link>
+    </section>
+  );
 }
