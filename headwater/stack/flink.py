@@ -69,6 +69,8 @@ def prepare(state: State) -> None:
     target = private_folder(private_folder(state.folder / "flink") / "home")
     for name in ("checkpoints", "savepoints", "tmp", "log", "pid"):
         private_folder(state.folder / "flink" / name)
+    for log in (state.folder / "logs").glob("*_db_LOG*"):
+        log.unlink()  # RocksDB's own: one for each state that was ever opened
     _copy_scripts(pyflink / "bin", target / "bin")
     _links(target / "lib", _library(state))
     # `flink run -py` wants a real folder here, not a link.
