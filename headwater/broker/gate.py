@@ -36,7 +36,7 @@ class Gate:
 
     Paused (nothing is read from their sockets, so nothing is acknowledged, and they wait) while the bridge is there and
     more than three quarters of `limit` wait, until a fiftieth has gone: a load that is too much for the bridge is
-    slowed to its pace. To send all away would bring all back, and connections cost more than messages.
+    slowed to its pace. To send all away would bring all back at once.
 
     Closed until the bridge has subscribed once (a message that nobody subscribes to would be acknowledged and lost),
     when more than `limit` messages wait, and when the bridge has been away for longer than `away_ms`. Once closed for

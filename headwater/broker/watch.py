@@ -16,7 +16,7 @@ from headwater.model.settings import BrokerSettings, state_folder
 
 TICK_S = 0.25
 SWEEP_MS = 5_000
-"""How often those who got in while the gate closed are sent away: to look at each session costs as much as its use."""
+"""How often those who got in while the gate closed are sent away: all sessions are walked for it."""
 
 _QUEUED = Gauge("headwater_broker_queued", "Messages that wait for the bridge, in flight included")
 _DROPPED = Gauge(
@@ -78,9 +78,10 @@ class Watch:
             text = "publishers are let in" if closed is None else "publishers are refused"
             _log.warning(text, why=closed and closed.name, queued=look.queued, free_mb=look.free_mb)
         if self._paused != self._gate.paused:
+            # Noted only once it is done: after a failure the next look does it again, or nobody would be read from.
+            reached = self._engine.read_from_all(self._bridge, not self._gate.paused)
             self._paused = self._gate.paused
             _PAUSED.set(self._paused)
-            reached = self._engine.read_from_all(self._bridge, not self._paused)
             _log.info("publishers wait" if self._paused else "publishers are read", queued=look.queued, clients=reached)
         if closed is not None and (changed or now_ms - self._swept_ms >= SWEEP_MS):
             self._swept_ms = now_ms

@@ -57,7 +57,8 @@ def test_a_load_that_is_too_much_for_the_bridge_waits_and_nobody_is_sent_away(tm
     with line(tmp_path / "line", kafka, postgres, broker_queue_limit="8000", bridge_receive_max="5") as up:
         up.up()
         client = up.device("pressing")
-        stamps = range(time.time_ns() // 1_000_000 - 600_000, time.time_ns() // 1_000_000 - 600_000 + 14_000)
+        first = time.time_ns() // 1_000_000 - 600_000
+        stamps = range(first, first + 14_000)
         wanted = {("pressing", "n", stamp) for stamp in stamps}
         for stamp in stamps:
             client.publish(orjson.dumps({"ts": stamp, "values": {"n": stamp}}), ("pressing", "n", stamp))
