@@ -21,7 +21,7 @@ from headwater.model.stores import RAW_LOGS, RAW_POSITIONS, RAW_RECORDS, RAW_REF
 from headwater.model.topics import RAW
 from headwater.raw import client as raw
 
-_EVERY_MS = 1_000
+_EVERY_MS = 2_000
 _MOST_BYTES = 8 * 2**20
 _HEAD = struct.Struct("<HIQqH")
 _COLUMNS = ("log_number", "log_partition", "log_offset", "log_time", "cap", "value")

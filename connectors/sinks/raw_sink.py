@@ -12,6 +12,8 @@ from headwater.model.settings import SinkSettings
 from headwater.raw import client as raw
 
 _COLUMNS = ("log_id", "log_partition", "next_offset", "log_time")
+# Without them the client asks for them before each insert.
+_TYPES = ("String", "UInt32", "UInt64", "Int64")
 
 
 class RawSink(Sink):
@@ -42,4 +44,4 @@ class RawSink(Sink):
                 [self.log_id, partition, offset, log_times.get(partition, 0)]
                 for partition, offset in sorted(positions.items())
             ]
-            self._client().insert(table, rows, column_names=_COLUMNS)
+            self._client().insert(table, rows, column_names=_COLUMNS, column_type_names=_TYPES)

@@ -16,11 +16,12 @@ from headwater.model.settings import JobSettings
 from headwater.sql import closing, deployed, tables
 from headwater.sql.deployed import Deployed
 from headwater.sql.query import Query
-from headwater.sql.session import Session, innermost
+from headwater.sql.session import Session
 from headwater.stack import flink, gateway, life, snapshots, submit
 from headwater.stack.cluster import Cluster, Job
 from headwater.stack.program import why_not_ready
 from headwater.stack.state import State
+from headwater.stack.trace import innermost
 
 PARALLELISM = 1
 GONE_S = 30.0

@@ -11,6 +11,7 @@ from headwater.stack.jobs import Keeper
 from headwater.stack.program import Probe
 from headwater.stack.rewound import RewoundKeeper
 from headwater.stack.state import State
+from headwater.stack.trace import innermost
 
 REWOUND = ("aggregation",)
 NAMED = ("alerting",)
@@ -26,9 +27,10 @@ def keeper(state: State, name: str, settings: JobSettings) -> Keeper:
 
 
 def probe(state: State) -> Probe:
-    """Ready when the first job runs, and no other was refused: the others may come a moment later."""
+    """Ready when the first job runs, and no other was refused or fails: the others may come a moment later."""
     first, *others = record.STARTED
-    runs = Cluster(state.url("flink")).probe(first)
+    cluster = Cluster(state.url("flink"))
+    runs = cluster.probe(first)
 
     def check() -> None:
         runs()
@@ -36,5 +38,15 @@ def probe(state: State) -> Probe:
             known = record.peek(state, name)
             if known.wanted and known.trouble:
                 raise StackError(known.trouble)
+            if known.wanted and (why := failing(cluster, name)):
+                raise StackError(f"{name} fails again and again: {why}")
 
     return check
+
+
+def failing(cluster: Cluster, name: str) -> str:
+    """Why a job that is on the cluster does not run, in a line; empty if it runs, or has not failed yet."""
+    for job in cluster.live(name):
+        if not job.healthy and (trace := cluster.why_failed(job.id, 20_000)):
+            return innermost(trace)
+    return ""

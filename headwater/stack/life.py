@@ -13,7 +13,7 @@ import psutil
 from headwater.clock import now_ms
 from headwater.model.errors import HeadwaterError, NotFound, StackError
 from headwater.model.settings import AgentSettings
-from headwater.stack import catalog, jobs, orphans, plan, postgres, probes, record
+from headwater.stack import catalog, jobs, kept, orphans, plan, postgres, probes, record
 from headwater.stack.plan import Failed, Report
 from headwater.stack.program import Program, Task, why_not_ready
 from headwater.stack.state import State, is_free
@@ -44,8 +44,17 @@ def up(report: Report, register: catalog.Register) -> tuple[State, list[Failed]]
     for name in plan.blocked(steps, failures):
         report.failed(name, StackError("not started: it depends on what failed above"), 0)
     if not failures:
-        failures = _first_data(state, begun_ms, report)
+        failures = _first_data(state, begun_ms, report) or _jobs_run(state, report)
     return state, failures
+
+
+def _jobs_run(state: State, report: Report) -> list[Failed]:
+    """Looks at the jobs once more: one that came after the first may fail again and again, and nobody would see it."""
+    if not (why := why_not_ready(kept.probe(state))):
+        return []
+    error = StackError(why, "`headwater logs jobs` and `headwater logs taskmanager` say more.")
+    report.failed("jobs", error, 0)
+    return [Failed("jobs", error)]
 
 
 def _claim_ports(state: State) -> None:

@@ -9,9 +9,10 @@ their rows keep their generation.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not marked as exports
 
 from headwater.model import codec, generation
@@ -22,6 +23,9 @@ from headwater.model.topics import DEVICE_REGISTRY, PROCESSED, RAW
 from headwater.stack.record import Rebuild, Record
 
 _ASK_S = 10.0
+_COMING_UP = frozenset(
+    (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
+)
 _WAIT_MS = 1_000
 """How long a reading waits for log time at most, when both topics have been read past it."""
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -59,12 +63,17 @@ class RawLog:
     def committed(self, topic: str = RAW.name) -> dict[int, int]:
         """Up to where the job has read, by partition; of those that it has committed."""
         asked = ConsumerGroupTopicPartitions(self._group, [TopicPartition(topic, p) for p in self.ends(topic)])
-        try:
-            answers = self._admin.list_consumer_group_offsets([asked], request_timeout=_ASK_S)
-            answer = answers[self._group].result()
-        except KafkaException as error:
-            raise _away(error) from error
-        return {at.partition: at.offset for at in answer.topic_partitions if at.offset >= 0}
+        until = time.monotonic() + _ASK_S
+        while True:
+            try:
+                answers = self._admin.list_consumer_group_offsets([asked], request_timeout=_ASK_S)
+                answer = answers[self._group].result()
+                return {at.partition: at.offset for at in answer.topic_partitions if at.offset >= 0}
+            except KafkaException as error:
+                # A broker that has just come up still loads what its groups had committed.
+                if error.args[0].code() not in _COMING_UP or time.monotonic() > until:
+                    raise _away(error) from error
+                time.sleep(0.2)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Says where the job begins anew, so that what it had read before is not taken for what it has read again."""

@@ -18,7 +18,7 @@ QUEUE = 300
 
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 30.0
-_MISC_S = 5.0
+_MISC_S = 15.0
 _KEEPALIVE_S = 60
 
 
@@ -44,7 +44,7 @@ class Address:
 
 
 class Link:
-    """A paho client without a thread of its own: its socket is watched by the loop (`loop_read`, `loop_write`).
+    """A paho client without a thread of its own: its socket is watched by the loop.
 
     Connecting may block, so it runs in `executor`. Messages are QoS 1 and kept by paho until acknowledged, over
     reconnects too. Methods are for the loop's thread.
@@ -70,6 +70,7 @@ class Link:
         info = self._client.publish(topic, payload, qos=1)
         if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
             self._tally.not_sent += 1
+        self._send_rest()
 
     def close(self) -> None:
         """Says goodbye to the broker."""
@@ -85,8 +86,6 @@ class Link:
         client.on_publish = self._on_publish
         client.on_socket_open = lambda _c, _d, sock: self._call(self._watch, sock)
         client.on_socket_close = self._on_socket_close
-        client.on_socket_register_write = lambda _c, _d, sock: self._call(self._want_write, sock)
-        client.on_socket_unregister_write = lambda _c, _d, sock: self._call(self._loop.remove_writer, sock)
         return client
 
     def _call(self, function: Any, *arguments: Any) -> None:
@@ -114,13 +113,25 @@ class Link:
 
     def _watch(self, sock: Any) -> None:
         if sock.fileno() >= 0:
-            self._loop.add_reader(sock, self._client.loop_read)
-            self._want_write(sock)
+            self._loop.add_reader(sock, self._read)
+            self._send_rest()
             self._care()
 
-    def _want_write(self, sock: Any) -> None:
-        if sock.fileno() >= 0:
-            self._loop.add_writer(sock, self._client.loop_write)
+    def _read(self) -> None:
+        self._client.loop_read()
+        self._send_rest()
+
+    def _send_rest(self) -> None:
+        """paho writes at once; what the socket did not take is written when it takes more."""
+        sock = self._client.socket()
+        if sock is not None and self._client.want_write():
+            self._loop.add_writer(sock, self._write)
+
+    def _write(self) -> None:
+        self._client.loop_write()
+        sock = self._client.socket()
+        if sock is not None and not self._client.want_write():
+            self._loop.remove_writer(sock)
 
     def _on_socket_close(self, _client: paho.Client, _data: Any, sock: Any) -> None:
         descriptor = sock.fileno()

@@ -9,8 +9,9 @@ from headwater.cli.sql_show import as_json, as_table
 from headwater.model.errors import BadRequest
 from headwater.model.settings import JobSettings
 from headwater.sql import tables
-from headwater.sql.session import Answer, Row, innermost
+from headwater.sql.session import Answer, Row
 from headwater.sql.split import statements
+from headwater.stack.trace import innermost
 
 TRACE = """<Exception on server side:
 org.apache.flink.table.gateway.api.utils.SqlGatewayException: Failed to fetchResults.
