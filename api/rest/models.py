@@ -247,6 +247,15 @@ class StatusQuery(BaseModel):
     changed: int = Field(description="since when, UTC epoch ms")
 
 
+class StatusJob(BaseModel):
+    """A job of the stack as its keeper sees it."""
+
+    name: str
+    state: str = Field(description="starting, running, failing (again and again, or it was not taken), or stopped")
+    why: str = Field(description="why it fails; empty if it does not")
+    changed: int = Field(description="since when, UTC epoch ms")
+
+
 class StatusAnswer(BaseModel):
     """How fast, how late, how far behind, how much was refused."""
 
@@ -281,6 +290,7 @@ class StatusAnswer(BaseModel):
                 "changed": 1795601000000,
             }
         ],
+        jobs=[{"name": "alerting", "state": "running", "why": "", "changed": 1795601000000}],
         disk={"free_mb": 14200, "mark_mb": 1000, "low": False},
         devices=201,
         clients=2,
@@ -304,6 +314,7 @@ class StatusAnswer(BaseModel):
     balance: StatusBalance | None = Field(description="the newest `headwater audit`; null if there was none")
     audited: int | None = Field(description="start of the newest minute of event time that was audited")
     queries: list[StatusQuery] | None = Field(description="what analysts have deployed, by name; null while not known")
+    jobs: list[StatusJob] | None = Field(description="the jobs of the stack, by name; null while not known")
     disk: StatusDisk
     devices: int = Field(description="devices heard of within the last minute")
     clients: int = Field(description="live clients of this process")

@@ -20,6 +20,7 @@ from headwater.model.stores import (
     AUDIT_RESULT,
     DEPLOYED_QUERIES,
     DEVICES,
+    JOB_STATES,
     LOG_TIMES,
     PANE_AUDIT,
     SINK_OFFSETS,
@@ -99,6 +100,11 @@ from {queries}
 where state <> 'undeployed'
 order by name
 """
+_JOBS = """
+select job, state, why, (extract(epoch from changed) * 1000)::bigint
+from {states}
+order by job
+"""
 _BALANCE = """
 select
   state, (extract(epoch from finished) * 1000)::bigint, from_ms, to_ms, readings, duplicates, gaps
@@ -131,6 +137,16 @@ class Deployed:
     unit: str
     owner: str
     description: str
+    state: str
+    why: str
+    changed: int
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job of the stack: starting, running, failing (and `why`) or stopped since `changed`, epoch ms."""
+
+    name: str
     state: str
     why: str
     changed: int
@@ -256,6 +272,10 @@ class Postgres:
     async def deployed(self) -> list[Deployed]:
         """The metrics and patterns that analysts have deployed, by name."""
         return [Deployed(*row) for row in await self.rows(_DEPLOYED, {"queries": DEPLOYED_QUERIES}, {})]
+
+    async def jobs(self) -> list[JobState]:
+        """How the jobs of the stack are, by name."""
+        return [JobState(*row) for row in await self.rows(_JOBS, {"states": JOB_STATES}, {})]
 
     async def ping(self) -> None:
         """Returns if the database answers."""

@@ -68,6 +68,7 @@ class Status(TypedDict):
     audited: int | None
     balance: dict[str, Any] | None
     queries: list[dict[str, Any]] | None
+    jobs: list[dict[str, Any]] | None
     disk: Disk
     devices: int
     clients: int
@@ -144,6 +145,7 @@ class StatusBoard:
         self._audited: int | None = None
         self._balance: dict[str, Any] | None = None
         self._queries: list[dict[str, Any]] | None = None
+        self._jobs: list[dict[str, Any]] | None = None
         self.clients = 0
         self.serial = 0
         self.current = self._status(now_ms())
@@ -191,6 +193,7 @@ class StatusBoard:
             "audited": self._audited,
             "balance": self._balance,
             "queries": self._queries,
+            "jobs": self._jobs,
             "disk": self._disk(),
             "devices": live.active(now - ACTIVE_MS),
             "clients": self.clients,
@@ -225,6 +228,7 @@ class StatusBoard:
                 balance = await self._postgres.balance()
                 self._balance = asdict(balance) if balance else None
                 self._queries = [asdict(one) for one in await self._postgres.deployed()]
+                self._jobs = [asdict(one) for one in await self._postgres.jobs()]
             except HeadwaterError as error:
                 self._sink_lag = None
                 log.debug("cannot read the sink's place", error=str(error))

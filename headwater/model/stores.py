@@ -58,6 +58,8 @@ DEVICE_PRESENCE = "device_presence"
 DEPLOYED_QUERIES = "deployed_query"
 """PostgreSQL: the metrics and patterns that analysts have deployed, and how they are. Rows of such metrics have no
 readings of their own."""
+JOB_STATES = "job_state"
+"""PostgreSQL: how each job is, one row a job."""
 
 READINGS = "reading"
 """ClickHouse: one row a reading, folded by identity; the first in the log stays."""

@@ -15,6 +15,7 @@ from headwater.model.errors import HeadwaterError
 from headwater.model.settings import JobSettings
 from headwater.sql.keeping import QueryKeeper
 from headwater.stack import kept, record
+from headwater.stack.job_states import JobStates
 from headwater.stack.jobs import Keeper
 from headwater.stack.state import State
 from headwater.stopping import stop_event
@@ -27,7 +28,7 @@ _log = structlog.get_logger()
 def keep(state: State, settings: JobSettings, stopping: threading.Event) -> None:
     """Looks after all jobs until `stopping` is set. Nothing that Flink or a job does ends this loop."""
     keepers: dict[str, Keeper] = {}
-    queries = QueryKeeper(state, settings)
+    queries, states = QueryKeeper(state, settings), JobStates(state, settings)
     while not stopping.is_set():
         pause = EVERY_S
         for name in record.names(state):
@@ -47,6 +48,7 @@ def keep(state: State, settings: JobSettings, stopping: threading.Event) -> None
             _log.warning(
                 "Flink does not answer, metrics and patterns wait", flink=queries.cluster.url, error=str(error)
             )
+        states.look()
         stopping.wait(pause)
 
 

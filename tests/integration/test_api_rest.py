@@ -227,6 +227,18 @@ def test_status_tells_of_deployed_queries_and_why_one_has_stopped(api, stores):
     stores.execute("delete from deployed_query")
 
 
+def test_status_tells_of_a_job_that_does_not_run_and_why(api, stores):
+    eventually(lambda: api.json("/v1/status")["jobs"] == [])
+    stores.execute(
+        "insert into job_state (job, state, why, changed) values "
+        "('alerting', 'failing', 'no topic', to_timestamp(1790000000)), ('aggregation', 'running', '', now())"
+    )
+    failing = {"name": "alerting", "state": "failing", "why": "no topic", "changed": 1_790_000_000_000}
+    eventually(lambda: failing in (api.json("/v1/status")["jobs"] or []))
+    assert [job["name"] for job in api.json("/v1/status")["jobs"]] == ["aggregation", "alerting"]
+    stores.execute("delete from job_state")
+
+
 def test_the_log_time_of_status_is_that_of_the_slowest_partition(api, log):
     at = now_ms() + 1_000_000
     log.beats(at)
