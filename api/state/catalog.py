@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from bisect import bisect_right
+from dataclasses import replace
 from typing import Any
 
 from api.state import events
-from api.state.postgres import Registered
+from api.state.postgres import NO_FACTS, Registered, Wanted
 from api.state.state import State
 from headwater.model.errors import NotFound
 from headwater.model.fleet import is_fleet
@@ -17,12 +18,14 @@ from headwater.model.stores import LEVELS
 _CANDIDATES = 500
 
 
-async def page(
-    state: State, tenant: str, search: str, after: str, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
-    """At most `limit` devices after the name `after`, each as `summary`, and the name to go on from (None: the end)."""
-    registered = {found.device: found for found in await state.postgres.devices(tenant, search, after, limit + 1)}
-    names = sorted({*registered, *_live_names(state, tenant, search, after, limit + 1)})[: limit + 1]
+async def page(state: State, wanted: Wanted) -> tuple[list[dict[str, Any]], str | None]:
+    """The devices that are wanted, each as `summary`, and the name to go on from (None: the end)."""
+    tenant, limit = wanted.tenant, wanted.limit
+    more = replace(wanted, limit=limit + 1)
+    registered = {found.device: found for found in await state.postgres.devices(more)}
+    # Of a device that nobody has registered no site, model or tag is known.
+    heard = _live_names(state, more) if wanted.facts == NO_FACTS else []
+    names = sorted({*registered, *heard})[: limit + 1]
     shown = names[:limit]
     latest = await state.valkey.latest(tenant, shown)
     present = await events.presence(state.postgres, tenant, shown)
@@ -110,14 +113,14 @@ def _values(row: Aggregate) -> dict[str, Any]:
     }
 
 
-def _live_names(state: State, tenant: str, search: str, after: str, limit: int) -> list[str]:
-    names = state.live.names(tenant)
-    wanted = search.lower()
+def _live_names(state: State, wanted: Wanted) -> list[str]:
+    names = state.live.names(wanted.tenant)
+    search = wanted.search.lower()
     found = []
-    for name in names[bisect_right(names, after) :]:
-        if wanted in name.lower():
+    for name in names[bisect_right(names, wanted.after) :]:
+        if search in name.lower():
             found.append(name)
-            if len(found) == limit:
+            if len(found) == wanted.limit:
                 break
     return found
 
@@ -131,8 +134,9 @@ async def _no_device(state: State, tenant: str, name: str) -> NotFound:
     # Names that begin alike are enough to compare with: the whole registry would be too many.
     names: set[str] = set()
     for start in (name[:3], name[:1], ""):
-        names |= {found.device for found in await state.postgres.devices(tenant, start, "", _CANDIDATES)}
-        names |= set(_live_names(state, tenant, start, "", _CANDIDATES))
+        alike = Wanted(tenant, _CANDIDATES, start)
+        names |= {found.device for found in await state.postgres.devices(alike)}
+        names |= set(_live_names(state, alike))
         if names:
             break
     return NotFound(f"expected a device of tenant {tenant!r}, got {name!r}. {_near(name, sorted(names))}")
