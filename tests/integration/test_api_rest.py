@@ -76,53 +76,6 @@ def test_a_device_shows_its_newest_values(api, stores, tenant):
     assert listed == device
 
 
-def test_a_device_is_told_with_its_site_model_and_tags(api, stores, log, tenant):
-    stores.register(tenant, "a", "b")
-    for statement in (
-        "insert into site (tenant, site, version, changed) values (%s, 'north', 1, now())",
-        "insert into model (tenant, model, version, changed) values (%s, 'boiler-2', 1, now())",
-        "update device set site='north', model='boiler-2', tags = '{cellar,roof}' where tenant = %s and device='a'",
-    ):
-        stores.execute(statement, tenant)
-    log.rows(row(tenant, "c"))
-    eventually(lambda: len(api.json("/v1/devices", tenant=tenant)["devices"]) == 3)
-    listed = api.json("/v1/devices", tenant=tenant)["devices"]
-    facts = {one["device"]: (one["site"], one["model"], one["tags"]) for one in listed}
-    assert facts == {"a": ("north", "boiler-2", ["cellar", "roof"]), "b": (None, None, []), "c": (None, None, [])}
-    alone = api.json("/v1/devices/a", tenant=tenant)
-    assert (alone["site"], alone["model"], alone["tags"]) == facts["a"]
-
-
-def test_devices_are_found_by_site_model_and_tag_a_page_at_a_time(api, stores, log, tenant):
-    stores.register(tenant, "a", "b", "c", "d")
-    stores.register(f"{tenant}-2", "e")
-    for place in (tenant, f"{tenant}-2"):
-        stores.execute("insert into site (tenant, site, version, changed) values (%s, 'north', 1, now())", place)
-        stores.execute("insert into model (tenant, model, version, changed) values (%s, 'pump', 1, now())", place)
-    stores.execute("update device set site = 'north' where tenant like %s and device <> 'c'", f"{tenant}%")
-    stores.execute("update device set model = 'pump' where tenant = %s and device in ('a', 'c', 'd')", tenant)
-    stores.execute("update device set tags = '{roof,spare}' where tenant = %s and device in ('b', 'd')", tenant)
-    # Nobody has registered "bb": it stands between two that are found, and has no site.
-    log.rows(row(tenant, "bb"))
-    eventually(lambda: len(api.json("/v1/devices", tenant=tenant)["devices"]) == 5)
-
-    def found(**query) -> list[str]:
-        return [one["device"] for one in api.json("/v1/devices", tenant=tenant, **query)["devices"]]
-
-    assert found(site="north") == ["a", "b", "d"]
-    assert found(model="pump") == ["a", "c", "d"]
-    assert found(tag="roof") == ["b", "d"]
-    assert found(site="north", model="pump", tag="spare") == ["d"]
-    assert found(site="north", search="B") == ["b"]
-    assert found(site="nort") == found(tag="roo") == []
-    first = api.json("/v1/devices", tenant=tenant, site="north", limit=2)
-    assert ([one["device"] for one in first["devices"]], first["next"]) == (["a", "b"], "b")
-    second = api.json("/v1/devices", tenant=tenant, site="north", limit=2, cursor=first["next"])
-    assert ([one["device"] for one in second["devices"]], second["next"]) == (["d"], None)
-    wrong = api.get("/v1/devices", tenant=tenant, tag="a\0b")
-    assert (wrong.status_code, wrong.json()["field"]) == (400, "tag")
-
-
 def test_an_unknown_device_is_a_404_with_near_names(api, stores, tenant):
     stores.register(tenant, "sim-0001", "sim-0002", "pump")
     for path in ("/v1/devices/sim-001", "/v1/devices/sim-001/latest", "/v1/devices/sim-001/series?metric=m"):

@@ -22,10 +22,10 @@ interface Props {
   series: Series;
   device: LiveDevice;
   range: Range;
-  /** The rules that mean the device. */
-  rules: Rule[] | undefined;
+  /** The rules that mean the device; a site or a model has none. */
+  rules?: Rule[] | undefined;
   /** The worst alert that is active on this metric. */
-  alert: Episode | undefined;
+  alert?: Episode | undefined;
 }
 
 export function MetricCard({ series, device, range, rules, alert }: Props) {

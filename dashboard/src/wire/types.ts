@@ -62,6 +62,23 @@ export interface DevicePage {
   next: string | null;
 }
 
+/** The newest values of one fleet, by the name of its rows. */
+export interface FleetLatest {
+  fleet: string;
+  metrics: Record<string, LatestValue>;
+}
+
+export interface FleetList {
+  fleets: FleetLatest[];
+}
+
+/** What the registry says of a site (zone and place) or a model. */
+export interface RegisteredFleet {
+  title: string;
+  zone?: string;
+  place?: string;
+}
+
 export type Level = "10s" | "1m" | "1h" | "1d";
 
 export type SeriesColumns = Record<"t" | "count", number[]> &
