@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from api.rest.depends import AskedFacts, Here, Tenant, clean, need_key
-from api.rest.models import DeviceLatest, DevicePage, DeviceSummary
+from api.rest.device_models import DeviceLatest, DevicePage, DeviceSummary
 from api.rest.problems import Json, responses
 from api.state import catalog
 from api.state.postgres import Wanted

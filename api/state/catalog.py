@@ -7,7 +7,7 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import Any
 
-from api.state import events
+from api.state import events, naming
 from api.state.postgres import NO_FACTS, Registered, Wanted
 from api.state.state import State
 from headwater.model.errors import NotFound
@@ -29,9 +29,11 @@ async def page(state: State, wanted: Wanted) -> tuple[list[dict[str, Any]], str 
     shown = names[:limit]
     latest = await state.valkey.latest(tenant, shown)
     present = await events.presence(state.postgres, tenant, shown)
+    devices = [registered.get(name) or Registered(name) for name in shown]
+    said = await naming.of_models(state.postgres, tenant, devices)
     summaries = [
-        summary(tenant, registered.get(name) or Registered(name), rows) | {"connection": present.get(name)}
-        for name, rows in zip(shown, latest, strict=True)
+        summary(tenant, device, rows, said.get(device.model, {})) | {"connection": present.get(device.device)}
+        for device, rows in zip(devices, latest, strict=True)
     ]
     return summaries, shown[-1] if len(names) > limit else None
 
@@ -42,8 +44,10 @@ async def device(state: State, tenant: str, name: str) -> dict[str, Any]:
     [rows] = await state.valkey.latest(tenant, [name])
     if registered is None and not rows and not _live_metrics(state, tenant, name):
         raise await _no_device(state, tenant, name)
+    found = registered or Registered(name)
     present = await events.presence(state.postgres, tenant, [name])
-    return summary(tenant, registered or Registered(name), rows) | {"connection": present.get(name)}
+    said = await naming.of_models(state.postgres, tenant, [found])
+    return summary(tenant, found, rows, said.get(found.model, {})) | {"connection": present.get(name)}
 
 
 async def latest(state: State, tenant: str, name: str) -> dict[str, Any]:
@@ -82,8 +86,8 @@ async def check_metric(state: State, tenant: str, name: str, metric: str) -> Non
     raise NotFound(f"expected a metric of device {name!r}, got {metric!r}. {_near(metric, sorted(known))}")
 
 
-def summary(tenant: str, registered: Registered, rows: dict[str, Aggregate]) -> dict[str, Any]:
-    """A device as the API tells of it."""
+def summary(tenant: str, registered: Registered, rows: dict[str, Aggregate], said: naming.Said) -> dict[str, Any]:
+    """A device as the API tells of it; `said` is what its model says."""
     return {
         "tenant": tenant,
         "device": registered.device,
@@ -93,6 +97,7 @@ def summary(tenant: str, registered: Registered, rows: dict[str, Aggregate]) -> 
         "model": registered.model,
         "tags": list(registered.tags),
         "metrics": list(rows),
+        "named": naming.named(rows, said),
         "last_ms": max((row.last_ms for row in rows.values()), default=None),
         "received": max((row.received for row in rows.values()), default=None),
         "latest": {metric: _values(row) for metric, row in rows.items()},

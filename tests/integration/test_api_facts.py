@@ -29,6 +29,21 @@ def test_a_device_is_told_with_its_site_model_and_tags(api, stores, log, tenant)
     assert (alone["site"], alone["model"], alone["tags"]) == facts["a"]
 
 
+def test_a_device_is_told_with_what_its_model_says_of_the_metrics_that_it_has(api, stores, tenant):
+    stores.register(tenant, "a", "b")
+    metrics = '{"t": {"unit": "°F", "scale": 1.8, "title": "Hall", "low": 1}, "n": {}, "never": {"unit": "V"}}'
+    statement = "insert into model (tenant, model, metrics, version, changed) values (%s, 'pump', %s, 1, now())"
+    stores.execute(statement, tenant, metrics)
+    stores.execute("update device set model = 'pump' where tenant = %s and device = 'a'", tenant)
+    stores.latest(*(row(tenant, device, metric) for device in "ab" for metric in ("t", "n", "other")))
+    device = api.json("/v1/devices/a", tenant=tenant)
+    said = {"t": {"unit": "°F", "scale": 1.8, "title": "Hall"}, "n": {"unit": "", "scale": 1.0, "title": ""}}
+    assert device["named"] == said
+    assert device["latest"]["t"]["last"] == 20.0, "as it was sent"
+    assert api.json("/v1/devices/b", tenant=tenant)["named"] == {}
+    assert [one["named"] for one in api.json("/v1/devices", tenant=tenant)["devices"]] == [said, {}]
+
+
 def test_devices_are_found_by_site_model_and_tag_a_page_at_a_time(api, stores, log, tenant):
     stores.register(tenant, "a", "b", "c", "d")
     stores.register(f"{tenant}-2", "e")
