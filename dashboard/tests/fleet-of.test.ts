@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { agreed } from "../src/state/agreed";
 import { fleetPath, parsePath } from "../src/state/router";
 import { apiPath, fleetName, isFleet } from "../src/wire/fleet-names";
 import { LiveStore } from "../src/wire/store";
-import type { LatestValue, RowsFrame } from "../src/wire/types";
+import type { DeviceSummary, LatestValue, Named, RowsFrame } from "../src/wire/types";
 
 const latest = (pane: number, count: number, more: Partial<LatestValue> = {}): LatestValue => ({
   last: 20,
@@ -77,6 +78,20 @@ describe("the pages of sites and models", () => {
     expect(store.device("d").skew).toBe(24_000);
     store.forget();
     expect([store.devices.size, store.fleets.size]).toEqual([0, 0]);
+  });
+
+  it("have the units that the models of their devices agree on", () => {
+    const celsius: Named = { unit: "°C", scale: 1, title: "" };
+    const device = (metrics: string[], named?: Record<string, Named>) =>
+      ({ metrics, named }) as unknown as DeviceSummary;
+    const devices = [
+      device(["t", "u", "v"], { t: celsius, u: celsius, v: celsius }),
+      device(["t", "u", "w"], { t: { ...celsius }, u: { ...celsius, scale: 0.1 } }),
+      device(["v"]),
+      device(["u"], { u: celsius }),
+    ];
+    expect(agreed(devices)).toEqual({ t: celsius });
+    expect(agreed([])).toEqual({});
   });
 
   it("take their newest values from the list of all, unless a row that came live knows more", () => {

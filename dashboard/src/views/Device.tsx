@@ -79,6 +79,7 @@ function DevicePage({ device }: { device: LiveDevice }) {
             series={device.get(name)}
             device={device}
             range={range}
+            said={device.named[name]}
             rules={rules}
             alert={worst.get(name)}
           />

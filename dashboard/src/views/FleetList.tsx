@@ -106,6 +106,7 @@ function Slot({ line, of, shape }: { line: Line & { kind: "device" }; of: number
         site={device.site}
         model={device.model}
         tags={device.tags.join(", ")}
+        named={device.named}
         facts={shape.facts}
         connection={device.connection}
         cells={shape.cells}

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useMemo } from "react";
+import { agreed } from "../state/agreed";
 import { freshness } from "../state/freshness";
 import { useRoster, useSecond, useSubscription } from "../state/hooks";
 import { inOrder } from "../state/metrics";
@@ -10,7 +11,7 @@ import { ApiError, fetchFleets, fetchRegistered } from "../wire/rest";
 import type { LiveDevice } from "../wire/store";
 import type { RegisteredFleet } from "../wire/types";
 import { Link } from "./Link";
-import { Members } from "./Members";
+import { Members, useMembers } from "./Members";
 import { MetricCard } from "./MetricCard";
 import { BackLink, Fact, LastReading, Ranges } from "./PageParts";
 
@@ -63,6 +64,11 @@ interface PageProps extends Props {
 function FleetPage({ by, name, fleet, about, gone }: PageProps) {
   const range = useUi((ui) => ui.range);
   const metrics = inOrder(fleet.series.keys());
+  const members = useMembers(by, name).data;
+  const named = useMemo(
+    () => (by === "model" ? about?.metrics : members && agreed(members.devices)) ?? {},
+    [by, about, members],
+  );
   return (
     <section className="device" data-state="fleet-of" data-fleet={fleet.name}>
       <header className="page-head">
@@ -76,7 +82,13 @@ function FleetPage({ by, name, fleet, about, gone }: PageProps) {
       </header>
       <div className={`cards ${metrics.length === 1 ? "single" : ""}`}>
         {metrics.map((metric) => (
-          <MetricCard key={metric} series={fleet.get(metric)} device={fleet} range={range} />
+          <MetricCard
+            key={metric}
+            series={fleet.get(metric)}
+            device={fleet}
+            range={range}
+            said={named[metric]}
+          />
         ))}
       </div>
       <Members by={by} name={name} />

@@ -14,15 +14,20 @@ import { Standings } from "./Severity";
 const FEW = 100;
 const EVERY_MS = 5_000;
 
-/** The devices that are at a site, or of a model, now: by name, with how fresh each is and its alerts. */
-export function Members({ by, name }: { by: FleetBy; name: string }) {
+/** The first devices of a site or a model, by name; asked for once, however many want to know. */
+export function useMembers(by: FleetBy, name: string) {
   const tenant = useUi((ui) => ui.tenant);
-  useAlertBook();
-  const { data, error } = useQuery({
+  return useQuery({
     queryKey: ["members", tenant, by, name],
     queryFn: ({ signal }) => fetchDevicesOf(tenant, by, name, FEW, signal),
     refetchInterval: EVERY_MS,
   });
+}
+
+/** The devices that are at a site, or of a model, now: by name, with how fresh each is and its alerts. */
+export function Members({ by, name }: { by: FleetBy; name: string }) {
+  useAlertBook();
+  const { data, error } = useMembers(by, name);
   const all = new URLSearchParams({ [by]: name });
   return (
     <section

@@ -5,6 +5,7 @@ import type {
   DeviceSummary,
   FleetLatest,
   LatestValue,
+  Named,
   RowColumns,
   RowsFrame,
   SeriesColumns,
@@ -115,6 +116,8 @@ export class LiveDevice {
   site: string | null = null;
   model: string | null = null;
   tags: string[] = [];
+  /** What its model says of its metrics; another object only when it says something else. */
+  named: Record<string, Named> = {};
   received = 0;
   lastMs = 0;
   readonly series = new Map<string, Series>();
@@ -181,6 +184,8 @@ export class LiveStore {
       device.site = summary.site ?? null;
       device.model = summary.model ?? null;
       device.tags = summary.tags ?? [];
+      const named = summary.named ?? {};
+      if (JSON.stringify(named) !== JSON.stringify(device.named)) device.named = named;
       device.created = summary.created ?? device.created;
       device.connection = summary.connection ?? null;
       device.received = Math.max(device.received, summary.received ?? 0);
