@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from api.rest.depends import Here, Tenant, clean, need_key
+from api.rest.depends import AskedFacts, Here, Tenant, clean, need_key
 from api.rest.problems import Json, responses
 from api.state import alerts
 from api.state.alerts import Condition
@@ -94,6 +94,7 @@ Id = Annotated[str, Depends(_alert)]
 async def list_alerts(
     state: Here,
     tenant: Tenant,
+    facts: AskedFacts,
     condition: Annotated[Condition, Query(description="active, cleared or any")] = "active",
     at_least: Annotated[Severity | None, Query(description="of this severity or a worse one")] = None,
     device: Annotated[str | None, Query(max_length=128, description="of this device")] = None,
@@ -102,9 +103,12 @@ async def list_alerts(
     limit: Annotated[int, Query(ge=1, le=1_000, description="most alerts to answer with")] = 100,
     cursor: Annotated[str, Query(max_length=128, description="`next` of the answer before, with the same filter")] = "",
 ) -> Json:
-    """Those that are active, unless asked for others; the last changed first."""
+    """Those that are active, unless asked for others; the last changed first.
+
+    Site, model and tag are those that the device has now, not those of when the alert was raised.
+    """
     named = {name: None if text is None else clean(name, text) for name, text in (("device", device), ("rule", rule))}
-    wanted = alerts.Wanted(tenant, condition, at_least, named["device"], named["rule"], acknowledged)
+    wanted = alerts.Wanted(tenant, condition, at_least, named["device"], named["rule"], acknowledged, facts)
     found, after = await alerts.page(state.postgres, wanted, limit, cursor)
     return Json(dict(tenant=tenant, alerts=found, next=after))  # noqa: C408 - as a literal it reads as a topic
 

@@ -8,6 +8,7 @@ from fastapi import Depends, HTTPException, Query, Request
 from fastapi.security import APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.state.access import bearer
+from api.state.postgres import Facts
 from api.state.state import State
 from headwater.model.errors import BadRequest
 
@@ -49,6 +50,19 @@ def _tenant(
 
 
 Tenant = Annotated[str, Depends(_tenant)]
+
+
+def _facts(
+    site: Annotated[str | None, Query(max_length=128, description="only those of devices at this site")] = None,
+    model: Annotated[str | None, Query(max_length=128, description="only those of devices of this model")] = None,
+    tag: Annotated[str | None, Query(max_length=128, description="only those of devices with this tag")] = None,
+) -> Facts:
+    for name, value in (("site", site), ("model", model), ("tag", tag)):
+        clean(name, value or "")
+    return Facts(site, model, tag)
+
+
+AskedFacts = Annotated[Facts, Depends(_facts)]
 
 
 def clean(field: str, text: str) -> str:

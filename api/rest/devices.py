@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api.rest.depends import Here, Tenant, clean, need_key
-from api.rest.models import DeviceLatest, DevicePage, DeviceSummary
+from api.rest.depends import AskedFacts, Here, Tenant, clean, need_key
+from api.rest.device_models import DeviceLatest, DevicePage, DeviceSummary
 from api.rest.problems import Json, responses
 from api.state import catalog
+from api.state.postgres import Wanted
 
 router = APIRouter(
     prefix="/v1/devices",
@@ -34,12 +35,17 @@ Device = Annotated[str, Depends(_device)]
 async def list_devices(
     state: Here,
     tenant: Tenant,
+    facts: AskedFacts,
     search: Annotated[str, Query(max_length=256, description="a part of the name, in any case")] = "",
     limit: Annotated[int, Query(ge=1, le=1_000, description="most devices to answer with")] = 100,
-    cursor: Annotated[str, Query(max_length=256, description="`next` of the answer before")] = "",
+    cursor: Annotated[str, Query(max_length=256, description="`next` of the answer before, with the same filter")] = "",
 ) -> Json:
-    """Devices of the registry and all that have sent readings, by name, a page at a time."""
-    devices, after = await catalog.page(state, tenant, clean("search", search), clean("cursor", cursor), limit)
+    """Devices of the registry and all that have sent readings, by name, a page at a time.
+
+    Only registered ones have a site, a model or tags.
+    """
+    wanted = Wanted(tenant, limit, clean("search", search), clean("cursor", cursor), facts)
+    devices, after = await catalog.page(state, wanted)
     return Json({"devices": devices, "next": after})
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from api.rest.depends import Here, Tenant, need_key
+from api.rest.device_models import DeviceEvents
 from api.rest.devices import Device
-from api.rest.models import DeviceEvents
 from api.rest.problems import Json, responses
 from api.rest.series import TIME
 from api.state import catalog, events, times

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from api.rest.depends import Here, Tenant, need_key
-from api.rest.models import Latest
+from api.rest.device_models import Latest
 from api.rest.problems import Json, responses
 from api.state import catalog
 

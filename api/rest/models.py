@@ -2,125 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import BaseModel, Field
 
-from pydantic import BaseModel, ConfigDict, Field
-
-_LATEST: dict[str, Any] = {
-    "last": 21.4,
-    "last_ms": 1795601412000,
-    "pane": 1795601410000,
-    "count": 3,
-    "min": 21.2,
-    "max": 21.4,
-    "mean": 21.3,
-    "as_of": 1795601412080,
-    "received": 1795601412060,
-}
-
-
-def _example(**example: Any) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"example": example})
-
-
-class Latest(BaseModel):
-    """The newest 10 s row of one metric."""
-
-    model_config = _example(**_LATEST)
-
-    last: float | None = Field(description="value of the reading with the largest event time")
-    last_ms: int = Field(description="its event time")
-    pane: int = Field(description="start of the 10 s pane")
-    count: int = Field(description="readings in the pane so far")
-    min: float | None
-    max: float | None
-    mean: float | None
-    as_of: int = Field(description="log time of the newest record folded in")
-    received: int = Field(description="when a door received the newest of them")
-
-
-class Connection(BaseModel):
-    """Whether a device is connected over MQTT, since when, and if not, why."""
-
-    model_config = _example(connected=False, since=1795601300000, reason="keep-alive-timeout", address="10.0.0.7")
-
-    connected: bool
-    since: int | None = Field(description="when it connected, or when its last connection ended")
-    reason: str = Field(description="why the last connection ended, in MQTT's own names; empty while connected")
-    address: str = Field(description="IP address of the newest connection")
-
-
-class DeviceSummary(BaseModel):
-    """One device with its newest values."""
-
-    model_config = _example(
-        tenant="demo",
-        device="sim-0001",
-        kind="boiler",
-        created=1795600000000,
-        site="north",
-        model="boiler",
-        tags=["roof"],
-        metrics=["temperature"],
-        last_ms=1795601412000,
-        received=1795601412060,
-        latest={"temperature": _LATEST},
-        connection={"connected": True, "since": 1795601300000, "reason": "", "address": "10.0.0.7"},
-    )
-
-    tenant: str
-    device: str
-    kind: str | None = Field(description="as registered; null if the registry does not know the device")
-    created: int | None = Field(description="when it was registered")
-    site: str | None
-    model: str | None
-    tags: list[str] = Field(description="sorted, each once")
-    metrics: list[str]
-    last_ms: int | None = Field(description="largest event time of all metrics; null without readings")
-    received: int | None
-    latest: dict[str, Latest]
-    connection: Connection | None = Field(description="null for a device that never connected over MQTT")
-
-
-class DevicePage(BaseModel):
-    """Some devices, by name, and where to go on."""
-
-    devices: list[DeviceSummary]
-    next: str | None = Field(description="send as `cursor` for the next devices; null at the end")
-
-
-class DeviceLatest(BaseModel):
-    """The newest row of each metric of one device."""
-
-    model_config = _example(tenant="demo", device="sim-0001", metrics={"temperature": _LATEST})
-
-    tenant: str
-    device: str
-    metrics: dict[str, Latest]
-
-
-class DeviceEvent(BaseModel):
-    """One event of a device."""
-
-    id: str
-    at: int
-    kind: str = Field(description="connected, disconnected, refused, first-seen, provisioned, moved, ...")
-    reason: str = Field(description="why a connection ended or was refused, in MQTT's own names; else empty")
-    connection: int = Field(description="connected and disconnected of one connection have the same; else 0")
-    client: str = Field(description="MQTT client id")
-    address: str
-    protocol: str = Field(description="version of MQTT")
-    session_present: bool
-    detail: str
-
-
-class DeviceEvents(BaseModel):
-    """Events of a device, newest first, and where to go on."""
-
-    tenant: str
-    device: str
-    events: list[DeviceEvent]
-    next: str | None = Field(description="send as `cursor` for older events; null at the end")
+from api.rest.device_models import example
 
 
 class SeriesColumns(BaseModel):
@@ -139,7 +23,7 @@ class SeriesColumns(BaseModel):
 class Series(BaseModel):
     """One metric of one device, site or model over a span, as columns; buckets without readings are left out."""
 
-    model_config = _example(
+    model_config = example(
         tenant="demo",
         device="sim-0001",
         metric="temperature",
@@ -183,7 +67,7 @@ class ReadingColumns(BaseModel):
 class Readings(BaseModel):
     """Raw readings of one metric of one device, each once: of copies, the first in the log."""
 
-    model_config = _example(
+    model_config = example(
         tenant="demo",
         device="sim-0001",
         metric="temperature",
@@ -259,7 +143,7 @@ class StatusJob(BaseModel):
 class StatusAnswer(BaseModel):
     """How fast, how late, how far behind, how much was refused."""
 
-    model_config = _example(
+    model_config = example(
         type="status",
         sent=1795601413000,
         ready=True,
@@ -325,7 +209,7 @@ class StatusAnswer(BaseModel):
 class Health(BaseModel):
     """The process runs."""
 
-    model_config = _example(status="ok")
+    model_config = example(status="ok")
 
     status: str
 
@@ -333,7 +217,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Whether everything can be served, and if not, which part is away and why."""
 
-    model_config = _example(ready=True, parts={"kafka": "ok", "postgres": "ok", "valkey": "ok", "live": "ok"})
+    model_config = example(ready=True, parts={"kafka": "ok", "postgres": "ok", "valkey": "ok", "live": "ok"})
 
     ready: bool
     parts: dict[str, str] = Field(description="ok, or what is wrong")

@@ -80,5 +80,7 @@ class Page(StaticFiles):
 
 
 def _is_route(path: str) -> bool:
-    """True for what the page's own router may know: a device, whatever its name, or anything but the name of a file."""
-    return path.startswith("devices/") or ("." not in path.rpartition("/")[2] and not path.startswith("assets/"))
+    """True for what the page's own router may know: a device, site or model of any name, or what is no file's name."""
+    return path.startswith(("devices/", "sites/", "models/")) or (
+        "." not in path.rpartition("/")[2] and not path.startswith("assets/")
+    )

@@ -9,7 +9,7 @@ from fastapi import HTTPException, Query, Request, Response
 from psycopg import Connection
 
 from api.rest import registry_models as answers
-from api.rest.depends import Here, Tenant, clean
+from api.rest.depends import AskedFacts, Here, Tenant, clean
 from api.rest.problems import Json, responses
 from api.rest.registry import Name, devices, plain
 from api.rest.versions import body
@@ -23,10 +23,6 @@ _TYPES = {"text/csv": Format.CSV, "application/x-ndjson": Format.NDJSON}
 _BODY = {"requestBody": {"required": True, "content": {name: {"schema": {"type": "string"}} for name in _TYPES}}}
 _DAY_S = 86_400
 
-Site = Annotated[str | None, Query(max_length=128, description="only those at this site")]
-Model = Annotated[str | None, Query(max_length=128, description="only those of this model")]
-Tag = Annotated[str | None, Query(max_length=128, description="only those with this tag")]
-
 
 @devices.get(
     "",
@@ -38,23 +34,19 @@ async def list_devices(
     state: Here,
     request: Request,
     tenant: Tenant,
-    site: Site = None,
-    model: Model = None,
-    tag: Tag = None,
+    facts: AskedFacts,
     limit: Annotated[int, Query(ge=1, le=1_000, description="most devices to answer with")] = 100,
     cursor: Annotated[str, Query(max_length=256, description="`next` of the answer before")] = "",
 ) -> Response:
     """By name, a page at a time. `Accept: text/csv` or `application/x-ndjson` gives all of them as a file."""
-    for name, value in (("site", site), ("model", model), ("tag", tag)):
-        clean(name, value or "")
     accepted = request.headers.get("accept", "")
     form = next((form for name, form in _TYPES.items() if name in accepted), None)
     if form is not None:
-        wanted = search.Wanted(tenant, site, model, tag)
+        wanted = search.Wanted(tenant, *facts)
         found = await state.desk.within(lambda conn: search.devices(conn, wanted))
         media = next(name for name, value in _TYPES.items() if value is form)
         return Response("".join(files.write(found, form)), media_type=media)
-    page = search.Wanted(tenant, site, model, tag, clean("cursor", cursor), limit + 1)
+    page = search.Wanted(tenant, *facts, clean("cursor", cursor), limit + 1)
     found = await state.desk.within(lambda conn: search.devices(conn, page))
     after = found[limit - 1].device if len(found) > limit else None
     return Json({"devices": [plain(device) for device in found[:limit]], "next": after})

@@ -8,10 +8,10 @@ from typing import Any, Literal, LiteralString
 from psycopg import Connection, sql
 
 from api.state.place import Place, place_of
-from api.state.postgres import Postgres
+from api.state.postgres import NO_FACTS, Facts, Postgres
 from headwater.model.errors import NotFound
 from headwater.model.rule import SEVERITIES, Severity
-from headwater.model.stores import ALERT_EVENTS, ALERTS, ALERTS_ACKNOWLEDGED
+from headwater.model.stores import ALERT_EVENTS, ALERTS, ALERTS_ACKNOWLEDGED, DEVICES
 
 Condition = Literal["active", "cleared", "any"]
 
@@ -28,6 +28,18 @@ where a.tenant = %(tenant)s
   and (%(device)s::text is null or a.device = %(device)s)
   and (%(rule)s::text is null or a.rule = %(rule)s)
   and (%(acknowledged)s::boolean is null or (s.at is not null) = %(acknowledged)s)
+  and (
+    not %(by_facts)s
+    or exists (
+      select 1
+      from {devices} as d
+      where d.tenant = a.tenant
+        and d.device = a.device
+        and (%(site)s::text is null or d.site = %(site)s)
+        and (%(model)s::text is null or d.model = %(model)s)
+        and (%(tag)s::text is null or d.tags @> array[%(tag)s::text])
+    )
+  )
   and (a.changed, a.alert_id) < (%(at)s, %(id)s)
 order by a.changed desc, a.alert_id desc
 limit %(limit)s
@@ -62,12 +74,15 @@ _COLUMNS = (
     "why", "value", "level",
 )  # fmt: skip
 _STEPS = ("happened", "severity", "why", "event_time", "log_time", "value", "level", "version")
-_TABLES = {"episodes": ALERTS, "acknowledged": ALERTS_ACKNOWLEDGED}
+_TABLES = {"episodes": ALERTS, "acknowledged": ALERTS_ACKNOWLEDGED, "devices": DEVICES}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which episodes of a tenant; None means that it does not matter. `at_least` is a severity or a milder one's."""
+    """Which episodes of a tenant; None means that it does not matter. `at_least` is a severity or a milder one's.
+
+    `facts` are those that the registry has of the device now.
+    """
 
     tenant: str
     condition: Condition = "any"
@@ -75,6 +90,7 @@ class Wanted:
     device: str | None = None
     rule: str | None = None
     acknowledged: bool | None = None
+    facts: Facts = NO_FACTS
     one: str | None = None
 
 
@@ -90,6 +106,8 @@ async def page(postgres: Postgres, wanted: Wanted, limit: int, cursor: str) -> t
         "device": wanted.device,
         "rule": wanted.rule,
         "acknowledged": wanted.acknowledged,
+        "by_facts": wanted.facts != NO_FACTS,
+        **wanted.facts._asdict(),
         "at": place.at,
         "id": place.id,
         "limit": limit + 1,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from bisect import bisect_right
+from dataclasses import replace
 from typing import Any
 
-from api.state import events
-from api.state.postgres import Registered
+from api.state import events, naming
+from api.state.postgres import NO_FACTS, Registered, Wanted
 from api.state.state import State
 from headwater.model.errors import NotFound
 from headwater.model.fleet import is_fleet
@@ -17,18 +18,22 @@ from headwater.model.stores import LEVELS
 _CANDIDATES = 500
 
 
-async def page(
-    state: State, tenant: str, search: str, after: str, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
-    """At most `limit` devices after the name `after`, each as `summary`, and the name to go on from (None: the end)."""
-    registered = {found.device: found for found in await state.postgres.devices(tenant, search, after, limit + 1)}
-    names = sorted({*registered, *_live_names(state, tenant, search, after, limit + 1)})[: limit + 1]
+async def page(state: State, wanted: Wanted) -> tuple[list[dict[str, Any]], str | None]:
+    """The devices that are wanted, each as `summary`, and the name to go on from (None: the end)."""
+    tenant, limit = wanted.tenant, wanted.limit
+    more = replace(wanted, limit=limit + 1)
+    registered = {found.device: found for found in await state.postgres.devices(more)}
+    # Of a device that nobody has registered no site, model or tag is known.
+    heard = _live_names(state, more) if wanted.facts == NO_FACTS else []
+    names = sorted({*registered, *heard})[: limit + 1]
     shown = names[:limit]
     latest = await state.valkey.latest(tenant, shown)
     present = await events.presence(state.postgres, tenant, shown)
+    devices = [registered.get(name) or Registered(name) for name in shown]
+    said = await naming.of_models(state.postgres, tenant, devices)
     summaries = [
-        summary(tenant, registered.get(name) or Registered(name), rows) | {"connection": present.get(name)}
-        for name, rows in zip(shown, latest, strict=True)
+        summary(tenant, device, rows, said.get(device.model, {})) | {"connection": present.get(device.device)}
+        for device, rows in zip(devices, latest, strict=True)
     ]
     return summaries, shown[-1] if len(names) > limit else None
 
@@ -39,8 +44,10 @@ async def device(state: State, tenant: str, name: str) -> dict[str, Any]:
     [rows] = await state.valkey.latest(tenant, [name])
     if registered is None and not rows and not _live_metrics(state, tenant, name):
         raise await _no_device(state, tenant, name)
+    found = registered or Registered(name)
     present = await events.presence(state.postgres, tenant, [name])
-    return summary(tenant, registered or Registered(name), rows) | {"connection": present.get(name)}
+    said = await naming.of_models(state.postgres, tenant, [found])
+    return summary(tenant, found, rows, said.get(found.model, {})) | {"connection": present.get(name)}
 
 
 async def latest(state: State, tenant: str, name: str) -> dict[str, Any]:
@@ -79,8 +86,8 @@ async def check_metric(state: State, tenant: str, name: str, metric: str) -> Non
     raise NotFound(f"expected a metric of device {name!r}, got {metric!r}. {_near(metric, sorted(known))}")
 
 
-def summary(tenant: str, registered: Registered, rows: dict[str, Aggregate]) -> dict[str, Any]:
-    """A device as the API tells of it."""
+def summary(tenant: str, registered: Registered, rows: dict[str, Aggregate], said: naming.Said) -> dict[str, Any]:
+    """A device as the API tells of it; `said` is what its model says."""
     return {
         "tenant": tenant,
         "device": registered.device,
@@ -90,6 +97,7 @@ def summary(tenant: str, registered: Registered, rows: dict[str, Aggregate]) -> 
         "model": registered.model,
         "tags": list(registered.tags),
         "metrics": list(rows),
+        "named": naming.named(rows, said),
         "last_ms": max((row.last_ms for row in rows.values()), default=None),
         "received": max((row.received for row in rows.values()), default=None),
         "latest": {metric: _values(row) for metric, row in rows.items()},
@@ -110,14 +118,14 @@ def _values(row: Aggregate) -> dict[str, Any]:
     }
 
 
-def _live_names(state: State, tenant: str, search: str, after: str, limit: int) -> list[str]:
-    names = state.live.names(tenant)
-    wanted = search.lower()
+def _live_names(state: State, wanted: Wanted) -> list[str]:
+    names = state.live.names(wanted.tenant)
+    search = wanted.search.lower()
     found = []
-    for name in names[bisect_right(names, after) :]:
-        if wanted in name.lower():
+    for name in names[bisect_right(names, wanted.after) :]:
+        if search in name.lower():
             found.append(name)
-            if len(found) == limit:
+            if len(found) == wanted.limit:
                 break
     return found
 
@@ -131,8 +139,9 @@ async def _no_device(state: State, tenant: str, name: str) -> NotFound:
     # Names that begin alike are enough to compare with: the whole registry would be too many.
     names: set[str] = set()
     for start in (name[:3], name[:1], ""):
-        names |= {found.device for found in await state.postgres.devices(tenant, start, "", _CANDIDATES)}
-        names |= set(_live_names(state, tenant, start, "", _CANDIDATES))
+        alike = Wanted(tenant, _CANDIDATES, start)
+        names |= {found.device for found in await state.postgres.devices(alike)}
+        names |= set(_live_names(state, alike))
         if names:
             break
     return NotFound(f"expected a device of tenant {tenant!r}, got {name!r}. {_near(name, sorted(names))}")

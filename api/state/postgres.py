@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -70,6 +70,9 @@ from {devices}
 where tenant = %(tenant)s
   and device collate "C" > %(after)s
   and position(lower(%(search)s) in lower(device)) > 0
+  and (%(site)s::text is null or site = %(site)s)
+  and (%(model)s::text is null or model = %(model)s)
+  and (%(tag)s::text is null or tags @> array[%(tag)s::text])
 order by device collate "C"
 limit %(limit)s
 """
@@ -114,6 +117,28 @@ limit 1
 """
 
 COLUMNS = ("t", "count", "sum", "min", "max", "mean", "std", "last")
+
+
+class Facts(NamedTuple):
+    """What the registry is to say of a device that is asked for; None does not ask."""
+
+    site: str | None = None
+    model: str | None = None
+    tag: str | None = None
+
+
+NO_FACTS = Facts()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which devices of a tenant: at most `limit` whose name holds `search`, in any case, and follows `after`."""
+
+    tenant: str
+    limit: int
+    search: str = ""
+    after: str = ""
+    facts: Facts = NO_FACTS
 
 
 @dataclass(frozen=True)
@@ -235,9 +260,15 @@ class Postgres:
         rows = await self.rows(_HAS_METRIC, {"view": level.view}, given)
         return bool(rows[0][0])
 
-    async def devices(self, tenant: str, search: str, after: str, limit: int) -> list[Registered]:
-        """At most `limit` registered devices whose name holds `search` and follows `after`, by code points."""
-        given = {"tenant": tenant, "search": search, "after": after, "limit": limit}
+    async def devices(self, wanted: Wanted) -> list[Registered]:
+        """The registered devices that are wanted, by name (code points)."""
+        given = {
+            "tenant": wanted.tenant,
+            "search": wanted.search,
+            "after": wanted.after,
+            "limit": wanted.limit,
+            **wanted.facts._asdict(),
+        }
         return [Registered(*row) for row in await self.rows(_DEVICES, {"devices": DEVICES}, given)]
 
     async def device(self, tenant: str, device: str) -> Registered | None:

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { countsOf, stepOf, whatOf } from "../src/format/alerts";
 import { span } from "../src/format/time";
+import { describe as metricOf } from "../src/format/units";
 import type { AlertStep, Episode, Rule, RuleCondition } from "../src/wire/alert-types";
 
 const told = (more: Partial<Episode>): Episode => ({
@@ -23,9 +24,16 @@ const told = (more: Partial<Episode>): Episode => ({
 const rule = (when: RuleCondition): Rule => ({ rule: "r", version: 1, severity: "warning", when });
 const hot = rule({ kind: "threshold", metric: "cpu_percent", above: 95, clear: 80 });
 const NOW = 1_032_000;
-const what = (more: Partial<Episode>, by?: Rule) => whatOf(told(more), by, NOW);
+const what = (more: Partial<Episode>, by?: Rule) => whatOf(told(more), metricOf(told(more).metric), by, NOW);
 
 describe("what is the matter, in words", () => {
+  it("says numbers in the unit of the device's model", () => {
+    const hall = metricOf("t", { unit: "°F", scale: 1.8, title: "Hall" });
+    expect(whatOf(told({ metric: "t", value: 40, level: 30 }), hall, undefined, NOW)).toBe(
+      "72.0 °F, above 54.0 °F",
+    );
+  });
+
   it("says a number and the level that it is beyond", () => {
     expect(what({})).toBe("97.2 %, above 95.0 %");
     expect(what({ value: 0.5, level: 1, metric: "pressure_bar" })).toBe("0.500 bar, below 1.00 bar");
@@ -89,16 +97,28 @@ describe("the story of an alert", () => {
     ...more,
   });
 
+  const cpu = metricOf("cpu_percent");
+
   it("says of each step what decided", () => {
-    expect(stepOf(told({}), step({}), hot)).toBe("96.0 %, above 95.0 %");
-    expect(stepOf(told({}), step({ happened: "cleared", value: 70, level: 80 }), hot)).toBe(
+    expect(stepOf(told({}), step({}), cpu, hot)).toBe("96.0 %, above 95.0 %");
+    expect(stepOf(told({}), step({ happened: "cleared", value: 70, level: 80 }), cpu, hot)).toBe(
       "70.0 %, back below 80.0 %",
     );
     expect(
-      stepOf(told({ metric: "" }), step({ why: "silence", value: 31_000, level: null }), undefined),
+      stepOf(
+        told({ metric: "" }),
+        step({ why: "silence", value: 31_000, level: null }),
+        metricOf(""),
+        undefined,
+      ),
     ).toBe("nothing heard for 31 s");
     expect(
-      stepOf(told({ metric: "" }), step({ happened: "cleared", value: null, level: null }), undefined),
+      stepOf(
+        told({ metric: "" }),
+        step({ happened: "cleared", value: null, level: null }),
+        metricOf(""),
+        undefined,
+      ),
     ).toBe("heard again");
   });
 });

@@ -3,6 +3,7 @@ import {
   ACTIVE,
   type AlertFilter,
   askedOf,
+  isOf,
   merged,
   readFilter,
   writeFilter,
@@ -10,6 +11,7 @@ import {
 import { queryWith, withTenant } from "../src/state/router";
 import type { Alert, AlertCounts, AlertsFrame, Episode } from "../src/wire/alert-types";
 import { AlertBook, standingOf, worstOf } from "../src/wire/alerts";
+import { LiveDevice } from "../src/wire/store";
 
 const episode = (alert_id: string, more: Partial<Episode> = {}): Episode => ({
   alert_id,
@@ -176,16 +178,40 @@ describe("the list of alerts", () => {
     );
   });
 
+  it("knows of a device whether it is at the site, of the model and has the tag that are asked for", () => {
+    const device = new LiveDevice("d");
+    device.site = "north";
+    device.tags = ["roof", "spare"];
+    expect(isOf(device, ACTIVE)).toBe(true);
+    expect(isOf(device, { ...ACTIVE, site: "north", tag: "spare" })).toBe(true);
+    expect(isOf(device, { ...ACTIVE, site: "north", model: "pump" })).toBe(false);
+    expect(isOf(device, { ...ACTIVE, tag: "roo" })).toBe(false);
+    expect(isOf(undefined, { ...ACTIVE, site: "north" })).toBe(false);
+    expect(isOf(undefined, ACTIVE)).toBe(true);
+  });
+
+  it("takes what was heard of devices that are meant, and the store's word for its own rows", () => {
+    const live = [episode("a", { device: "d" }), episode("b", { device: "e" }), episode("s", { changed: 9 })];
+    const stored = [alert("s", { device: "unknown", changed: 8 })];
+    const rows = merged(stored, live, { ...any, site: "north" }, true, (device) => device === "e");
+    expect(ids(rows)).toEqual(["b", "s"]);
+  });
+
   it("is in the address by the API's own names, and what is as ever is not", () => {
     const filter: AlertFilter = {
       condition: "any",
       atLeast: "major",
       device: "sim 1",
       rule: "hot",
+      site: "north",
+      model: "pump",
+      tag: "roof",
       acknowledged: false,
     };
     const query = queryWith("?tenant=x", writeFilter(filter));
-    expect(query).toBe("?tenant=x&condition=any&at_least=major&device=sim+1&rule=hot&acknowledged=false");
+    expect(query).toBe(
+      "?tenant=x&condition=any&at_least=major&device=sim+1&rule=hot&site=north&model=pump&tag=roof&acknowledged=false",
+    );
     expect(readFilter(query)).toEqual(filter);
     expect(askedOf(ACTIVE)).toEqual({});
     expect(queryWith(query, writeFilter(ACTIVE))).toBe("?tenant=x");

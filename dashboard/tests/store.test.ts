@@ -44,6 +44,27 @@ describe("LiveStore", () => {
     expect(panes.at(PANE.mean, 0)).toBe(5);
   });
 
+  it("has another object for what a model says only when it says something else", () => {
+    const store = new LiveStore();
+    const named = { m: { unit: "bar", scale: 1, title: "" } };
+    const summary = {
+      tenant: "x",
+      device: "d",
+      kind: null,
+      metrics: [],
+      last_ms: null,
+      received: null,
+      latest: {},
+    };
+    store.applySummaries([{ ...summary, named }]);
+    const first = store.device("d").named;
+    expect(first).toEqual(named);
+    store.applySummaries([{ ...summary, named: structuredClone(named) }]);
+    expect(store.device("d").named).toBe(first);
+    store.applySummaries([summary]);
+    expect(store.device("d").named).toEqual({});
+  });
+
   it("redraws an amended older pane and leaves the latest value alone", () => {
     const store = new LiveStore();
     const series = store.device("d").get("m");

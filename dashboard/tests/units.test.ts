@@ -40,6 +40,33 @@ group("names and units", () => {
     expect(say(name, value)).toBe(said);
   });
 
+  it.each([
+    ["t", { unit: "°C", scale: 1, title: "Hall" }, 21.46, "Hall: 21.5 °C"],
+    ["t", { unit: "°C", scale: 0.1, title: "" }, 214.6, "T: 21.5 °C"],
+    ["t_c", { unit: "Bq", scale: 1, title: "" }, 21.46, "T: 21.46 Bq"],
+    ["t_c", { unit: "", scale: 1, title: "Hall" }, 21.46, "Hall: 21.5 °C"],
+    ["t_c", { unit: "", scale: 2, title: "" }, 21.46, "T: 42.92"],
+    ["p_kw", { unit: "W", scale: 1_000, title: "Power" }, 3.2, "Power: 3.20 kW"],
+    ["memory_used_bytes", { unit: "B", scale: 1, title: "" }, 9_664_000_000, "Memory used: 9.00 GiB"],
+    ["current_a", { unit: "A", scale: -1, title: "Charge" }, 3, "Charge: 3.00"],
+  ])("%s is named by a model, whatever its name", (name, said, value, text) => {
+    const metric = describe(name, said);
+    expect(`${metric.label}: ${formatText(metric, value)}`).toBe(text);
+    expect(describe(name, { ...said })).toBe(metric);
+  });
+
+  it("does not take the one name's model for another's", () => {
+    describe("level_m", { unit: "cm", scale: 100, title: "Tank" });
+    expect(say("level_m", 2)).toBe("Level: 2.00 m");
+  });
+
+  it("puts axis labels at round numbers of what a scaled value reads", () => {
+    const metric = describe("t", { unit: "°F", scale: 1.8, title: "" });
+    const splits = axisSplits(metric, 20, 30, 4);
+    expect(formatAxis(metric, splits, 30)).toEqual(["40", "45", "50"]);
+    expect(splits[1]).toBeCloseTo(25);
+  });
+
   it("has a dash for what is no number", () => {
     expect(formatText(describe("cpu_percent"), Number.NaN)).toBe("–");
     expect(formatText(describe("cpu_percent"), null)).toBe("–");

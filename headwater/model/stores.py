@@ -29,6 +29,7 @@ LEVEL = {level.name: level for level in LEVELS}
 SINK_OFFSETS = "sink_offset"
 LOG_TIMES = "log_time"
 DEVICES = "device"
+MODELS = "model"
 TENANTS = "tenant"
 OUTBOX = "outbox"
 """PostgreSQL: records that wait for Kafka, written in the transaction of the change that they tell of."""

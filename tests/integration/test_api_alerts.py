@@ -73,6 +73,43 @@ def test_they_are_found_by_severity_rule_and_device(api, tenant, told):
     assert ids(api, tenant, condition="any", device="e") == []
 
 
+def test_they_are_found_by_site_model_and_tag_of_the_device_a_page_at_a_time(api, kafka, stores, told):
+    tenant = f"t{uuid.uuid4().hex[:8]}"
+    sink = AlertSink(SinkSettings(kafka=kafka, postgres=stores.postgres))
+    named = [(event, "abc"[int(event.alert_id[:4], 16) % 3]) for event in told]
+    sink.write([msgspec.structs.replace(event, tenant=tenant, device=device) for event, device in named], {})
+    sink.flush()
+    sink.disconnect()
+    of = {device: {event.alert_id for event, one in named if one == device} for device in "abc"}
+    assert all(of.values())
+    assert ids(api, tenant, condition="any", site="north") == [], "of a device that nobody has registered"
+    stores.register(tenant, "a", "b", "c")
+    stores.execute("insert into site (tenant, site, version, changed) values (%s, 'north', 1, now())", tenant)
+    stores.execute("insert into model (tenant, model, version, changed) values (%s, 'pump', 1, now())", tenant)
+    stores.execute("update device set site = 'north' where tenant = %s and device in ('a', 'b')", tenant)
+    stores.execute("update device set model = 'pump' where tenant = %s and device in ('b', 'c')", tenant)
+    stores.execute("update device set tags = '{roof,spare}' where tenant = %s and device = 'c'", tenant)
+
+    def found(**query) -> set[str]:
+        return set(ids(api, tenant, condition="any", limit=1_000, **query))
+
+    assert found(site="north") == of["a"] | of["b"]
+    assert found(model="pump") == of["b"] | of["c"]
+    assert found(tag="spare") == of["c"]
+    assert found(site="north", model="pump") == of["b"]
+    assert found(site="north", tag="spare") == found(site="south") == set()
+    assert found(model="pump", rule="cold") == found(rule="cold") & found(model="pump")
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = api.json("/v1/alerts", tenant=tenant, condition="any", site="north", limit=3, cursor=cursor)
+        seen, cursor = seen + [one["alert_id"] for one in page["alerts"]], page["next"]
+    assert len(seen) == len(of["a"] | of["b"]) > 3
+    assert set(seen) == of["a"] | of["b"]
+    stores.execute("update device set site = null where tenant = %s and device = 'a'", tenant)
+    assert found(site="north") == of["b"], "where the device is now"
+    assert api.get("/v1/alerts", tenant=tenant, site="a\0b").status_code == 400
+
+
 def test_the_story_of_an_alert_is_whole_and_in_order(api, tenant, told):
     alert = next(event.alert_id for event in told if event.happened == "escalated")
     answer = api.json(f"/v1/alerts/{alert}", tenant=tenant)

@@ -76,23 +76,6 @@ def test_a_device_shows_its_newest_values(api, stores, tenant):
     assert listed == device
 
 
-def test_a_device_is_told_with_its_site_model_and_tags(api, stores, log, tenant):
-    stores.register(tenant, "a", "b")
-    for statement in (
-        "insert into site (tenant, site, version, changed) values (%s, 'north', 1, now())",
-        "insert into model (tenant, model, version, changed) values (%s, 'boiler-2', 1, now())",
-        "update device set site='north', model='boiler-2', tags = '{cellar,roof}' where tenant = %s and device='a'",
-    ):
-        stores.execute(statement, tenant)
-    log.rows(row(tenant, "c"))
-    eventually(lambda: len(api.json("/v1/devices", tenant=tenant)["devices"]) == 3)
-    listed = api.json("/v1/devices", tenant=tenant)["devices"]
-    facts = {one["device"]: (one["site"], one["model"], one["tags"]) for one in listed}
-    assert facts == {"a": ("north", "boiler-2", ["cellar", "roof"]), "b": (None, None, []), "c": (None, None, [])}
-    alone = api.json("/v1/devices/a", tenant=tenant)
-    assert (alone["site"], alone["model"], alone["tags"]) == facts["a"]
-
-
 def test_an_unknown_device_is_a_404_with_near_names(api, stores, tenant):
     stores.register(tenant, "sim-0001", "sim-0002", "pump")
     for path in ("/v1/devices/sim-001", "/v1/devices/sim-001/latest", "/v1/devices/sim-001/series?metric=m"):

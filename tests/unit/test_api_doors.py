@@ -156,7 +156,9 @@ def built(tmp_path):
     (tmp_path / "mark.svg").write_text("<svg/>")
 
 
-@pytest.mark.parametrize("path", ["/", "/index.html", "/devices/sim-0001", "/devices/boiler.1", "/status"])
+@pytest.mark.parametrize(
+    "path", ["/", "/index.html", "/devices/sim-0001", "/devices/boiler.1", "/sites/a.1", "/models/b.2", "/status"]
+)
 def test_the_page_answers_its_own_routes_and_is_asked_for_each_time(ask, built, path):
     answer = ask(path, key=None)
     assert (answer.status_code, answer.text) == (200, "<title>page</title>")

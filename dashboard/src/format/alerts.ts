@@ -1,7 +1,7 @@
 import type { AlertStep, Episode, Happened, Rule, Severity, Value } from "../wire/alert-types";
 import { reasonOf } from "./events";
 import { span } from "./time";
-import { describe, formatText } from "./units";
+import { formatText, type Metric } from "./units";
 
 export const SEVERITY: Record<Severity, string> = {
   critical: "Critical",
@@ -29,7 +29,6 @@ const WHY: Record<string, string> = {
 /** What decided, and what it was compared with. */
 interface Decided {
   rule: string;
-  metric: string;
   why: string;
   value: Value | null;
   level: number | null;
@@ -43,10 +42,15 @@ const isCompared = (decided: Decided): decided is Compared =>
 const PER: Record<number, string> = { 1000: "s", 60000: "min", 3600000: "h" };
 
 /** "97.2 %, above 95.0 %": a number and the level that it is beyond, or back at. */
-function comparison({ metric, value, level }: Compared, rule: Rule | undefined, over: boolean): string {
+function comparison(
+  { value, level }: Compared,
+  metric: Metric,
+  rule: Rule | undefined,
+  over: boolean,
+): string {
   const when = rule?.when;
   const rate = when?.kind === "rate" ? ` per ${PER[when.per_ms ?? 1_000] ?? span(when.per_ms ?? 1_000)}` : "";
-  const says = (number: number) => formatText(describe(metric), number) + rate;
+  const says = (number: number) => formatText(metric, number) + rate;
   const side = value > level ? "above" : value < level ? "below" : "at";
   return `${rate && "changes by "}${says(value)}, ${over || isBack(value, level, rule) ? "back " : ""}${side} ${says(level)}`;
 }
@@ -64,38 +68,36 @@ const quoted = (value: Value) => (typeof value === "string" ? `“${value}”` :
 /** What an analyst's query found is an alert too; its rule is the pattern's name with this before it. */
 const PATTERN = "pattern:";
 
-function found({ metric, value }: Decided): string {
-  return typeof value === "number"
-    ? `pattern found, at ${formatText(describe(metric), value)}`
-    : "pattern found";
+function found({ value }: Decided, metric: Metric): string {
+  return typeof value === "number" ? `pattern found, at ${formatText(metric, value)}` : "pattern found";
 }
 
-function decision(decided: Decided, rule: Rule | undefined, over: boolean): string {
+function decision(decided: Decided, metric: Metric, rule: Rule | undefined, over: boolean): string {
   const changed = WHY[decided.why];
   if (changed) return changed;
-  if (decided.rule.startsWith(PATTERN)) return found(decided);
-  if (isCompared(decided)) return comparison(decided, rule, over);
+  if (decided.rule.startsWith(PATTERN)) return found(decided, metric);
+  if (isCompared(decided)) return comparison(decided, metric, rule, over);
   if (decided.value !== null) {
-    const { metric, value } = decided;
-    const text = typeof value === "number" ? formatText(describe(metric), value) : quoted(value);
+    const { value } = decided;
+    const text = typeof value === "number" ? formatText(metric, value) : quoted(value);
     return `${over ? "is now" : "is"} ${text}`;
   }
   return over ? "heard again" : reasonOf(decided.why);
 }
 
 /** What is, or was, the matter: "97.2 %, above 95.0 %", "nothing heard for 32 s". */
-export function whatOf(episode: Episode, rule: Rule | undefined, now: number): string {
+export function whatOf(episode: Episode, metric: Metric, rule: Rule | undefined, now: number): string {
   const { cleared, start } = episode;
   const silence = episode.why === "silence" || (rule?.when.kind === "silence" && !WHY[episode.why]);
   if (silence) return `nothing heard for ${span((cleared ?? now) - start)}`;
-  return decision(episode, rule, cleared !== null);
+  return decision(episode, metric, rule, cleared !== null);
 }
 
 /** What decided at one step of an alert's story. */
-export function stepOf(alert: Episode, step: AlertStep, rule: Rule | undefined): string {
+export function stepOf(alert: Episode, step: AlertStep, metric: Metric, rule: Rule | undefined): string {
   if (step.why === "silence" && typeof step.value === "number")
     return `nothing heard for ${span(step.value)}`;
-  return decision({ ...alert, ...step }, rule, step.happened === "cleared");
+  return decision({ ...alert, ...step }, metric, rule, step.happened === "cleared");
 }
 
 const ORDER: Severity[] = ["critical", "major", "minor", "warning", "indeterminate"];

@@ -1,7 +1,10 @@
+import type { Named } from "../wire/types";
+
 /**
  * Names and units from metric names: `memory_used_bytes` reads "Memory used" and scales to GiB.
  *
- * The unit is the longest suffix that is known. A name without one has no unit: none is invented.
+ * The unit is the longest suffix that is known. A name without one has no unit: none is invented. What the model of a
+ * device says of a metric counts for more than its name.
  */
 interface Unit {
   suffix: string;
@@ -137,17 +140,36 @@ export interface Metric {
   name: string;
   label: string;
   unit: Unit | null;
+  /** A value as it was sent, times this, is in the unit. */
+  factor: number;
 }
 
 const known = new Map<string, Metric>();
 
-export function describe(name: string): Metric {
-  let metric = known.get(name);
+/** The same for the same, so that whoever draws sees from its identity that nothing has changed. */
+export function describe(name: string, said?: Named): Metric {
+  const key = said ? JSON.stringify([name, said.unit, said.scale, said.title]) : name;
+  let metric = known.get(key);
   if (!metric) {
-    metric = parse(name);
-    known.set(name, metric);
+    metric = said ? withSaid(parse(name), said) : parse(name);
+    known.set(key, metric);
   }
   return metric;
+}
+
+function withSaid(by: Metric, { unit, scale, title }: Named): Metric {
+  const label = title || by.label;
+  // By a scale below zero "above" would be "below": such values are shown as they come, and their unit is not known.
+  if (scale <= 0) return { ...by, label, unit: null };
+  if (unit) return { ...by, label, unit: unitOf(unit, by), factor: scale };
+  // Scaled, they are no longer in the unit of the name.
+  return { ...by, label, unit: scale === 1 ? by.unit : null, factor: scale };
+}
+
+/** A unit that is known has its steps and decimals; any other is said as it is. */
+function unitOf(symbol: string, by: Metric): Unit {
+  if (by.unit?.symbol === symbol) return by.unit;
+  return UNITS.find((unit) => unit.symbol === symbol) ?? { suffix: "", symbol };
 }
 
 /** "phase_a" and "zone_c" are names and no quantities. */
@@ -160,7 +182,7 @@ function parse(name: string): Metric {
   // "fan_rpm" is "Fan"; a metric that is called "rpm" keeps its name and has its unit all the same.
   const whole = unit ? null : (UNITS.find((u) => u.suffix === lower && u.suffix.length > 2) ?? null);
   const stem = unit ? lower.slice(0, -unit.suffix.length - 1) : lower;
-  return { name, label: sentence(stem) || name, unit: unit ?? whole };
+  return { name, label: sentence(stem) || name, unit: unit ?? whole, factor: 1 };
 }
 
 function sentence(stem: string): string {
@@ -170,12 +192,13 @@ function sentence(stem: string): string {
     .join(" ");
 }
 
-/** The step of the scale that a value of this size is read at. */
+/** The step of the scale that a value of this size, as it was sent, is read at. */
 export function scaleOf(metric: Metric, size: number): { divide: number; unit: string } {
-  const scale = metric.unit?.scale;
-  if (!scale) return { divide: 1, unit: metric.unit?.symbol ?? "" };
+  const { unit, factor } = metric;
+  const scale = unit?.scale;
+  if (!scale) return { divide: 1 / factor, unit: unit?.symbol ?? "" };
   let step = 0;
-  let divide = 1;
+  let divide = 1 / factor;
   while (Math.abs(size) / divide >= scale.step && step < scale.symbols.length - 1) {
     step += 1;
     divide *= scale.step;

@@ -1,24 +1,29 @@
 import { useSyncExternalStore } from "react";
+import type { FleetBy } from "../wire/fleet-names";
 
 export type Route =
   | { page: "fleet" }
   | { page: "alerts" }
   | { page: "device"; device: string }
+  | { page: "fleet-of"; by: FleetBy; name: string }
   | { page: "unknown"; path: string };
 
 export function parsePath(path: string): Route {
   if (path === "/" || path === "" || path === "/index.html") return { page: "fleet" };
   if (/^\/alerts\/?$/.test(path)) return { page: "alerts" };
-  const match = /^\/devices\/([^/]+)\/?$/.exec(path);
+  const match = /^\/(device|site|model)s\/([^/]+)\/?$/.exec(path);
   if (!match) return { page: "unknown", path };
   try {
-    return { page: "device", device: decodeURIComponent(match[1] as string) };
+    const name = decodeURIComponent(match[2] as string);
+    if (match[1] === "device") return { page: "device", device: name };
+    return { page: "fleet-of", by: match[1] as FleetBy, name };
   } catch {
     return { page: "unknown", path };
   }
 }
 
 export const devicePath = (device: string) => `/devices/${encodeURIComponent(device)}`;
+export const fleetPath = (by: FleetBy, name: string) => `/${by}s/${encodeURIComponent(name)}`;
 
 const listeners = new Set<() => void>();
 const tell = () => {

@@ -2,9 +2,9 @@ import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-qu
 import { useMemo } from "react";
 import type { Rule } from "../wire/alert-types";
 import { fetchAlert, fetchAlerts, fetchDeviceRules, fetchRules } from "../wire/alerts-rest";
-import { type AlertFilter, askedOf, merged } from "./alert-filter";
-import { useAlertBook } from "./hooks";
-import { alerts } from "./session";
+import { type AlertFilter, askedOf, isOf, merged } from "./alert-filter";
+import { useAlertBook, useRoster } from "./hooks";
+import { alerts, store } from "./session";
 import { useUi } from "./ui";
 
 /** Acknowledgements come by asking alone; what happens to alerts is heard live, and asked for soon after. */
@@ -15,7 +15,8 @@ const RULES_MS = 5_000;
 export function useAlerts(filter: AlertFilter, limit: number) {
   const tenant = useUi((ui) => ui.tenant);
   const heard = useAlertBook();
-  const { data, error, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useInfiniteQuery({
+  const roster = useRoster();
+  const asked = useInfiniteQuery({
     queryKey: ["alerts", "list", tenant, filter, limit],
     queryFn: ({ pageParam, signal }) =>
       fetchAlerts({ tenant, ...askedOf(filter), limit, ...(pageParam ? { cursor: pageParam } : {}) }, signal),
@@ -24,18 +25,17 @@ export function useAlerts(filter: AlertFilter, limit: number) {
     refetchInterval: EVERY_MS,
     placeholderData: keepPreviousData,
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the book changes in place; its version says when
-  const rows = useMemo(
-    () =>
-      data &&
-      merged(
-        data.pages.flatMap((page) => page.alerts),
-        alerts.all(),
-        filter,
-        !hasNextPage,
-      ),
-    [data, filter, hasNextPage, heard],
-  );
+  const { data, isPlaceholderData, hasNextPage } = asked;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: book and devices change in place; heard and roster say when
+  const rows = useMemo(() => {
+    if (!data) return data;
+    const isMeant = (device: string) => isOf(store.devices.get(device), filter);
+    const stored = data.pages.flatMap((page) => page.alerts);
+    // Until the answer is there, the one to the filter before is shown, as far as it fits.
+    const fitting = isPlaceholderData ? stored.filter(({ device }) => isMeant(device)) : stored;
+    return merged(fitting, alerts.all(), filter, !hasNextPage, isMeant);
+  }, [data, isPlaceholderData, filter, hasNextPage, heard, roster]);
+  const { error, isFetchingNextPage, fetchNextPage, refetch } = asked;
   return { rows, error, more: hasNextPage, loading: isFetchingNextPage, next: fetchNextPage, again: refetch };
 }
 

@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { HAPPENED, stepOf } from "../format/alerts";
 import { stamp } from "../format/time";
+import { metricOf } from "../state/naming";
 import { clock } from "../state/session";
 import { getName, setName, useUi } from "../state/ui";
 import { useStory } from "../state/use-alerts";
@@ -40,7 +41,7 @@ function Step({ step, alert, rule }: { step: AlertStep; alert: Alert; rule: Rule
       <time dateTime={new Date(event_time).toISOString()}>{stamp(event_time, clock.now())}</time>
       <b>{HAPPENED[happened]}</b>
       {happened === "cleared" ? <span /> : <SeverityBadge severity={severity} />}
-      <span className="why">{stepOf(alert, step, rule)}</span>
+      <span className="why">{stepOf(alert, step, metricOf(alert), rule)}</span>
     </li>
   );
 }

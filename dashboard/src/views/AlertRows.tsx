@@ -2,6 +2,7 @@ import { useId } from "react";
 import { whatOf } from "../format/alerts";
 import { span, stamp } from "../format/time";
 import { useSecond } from "../state/hooks";
+import { metricOf } from "../state/naming";
 import { devicePath } from "../state/router";
 import { clock } from "../state/session";
 import { useRules } from "../state/use-alerts";
@@ -69,7 +70,7 @@ function Row({ alert, rule, open, toggle, ofDevice }: RowProps) {
             {!ofDevice && <Link to={devicePath(alert.device)}>{alert.device}</Link>}
           </h3>
           <p>
-            {alert.metric && <code>{alert.metric}</code>} {whatOf(alert, rule, now)}
+            {alert.metric && <code>{alert.metric}</code>} {whatOf(alert, metricOf(alert), rule, now)}
           </p>
         </div>
         <Since alert={alert} now={now} />

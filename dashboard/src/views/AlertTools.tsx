@@ -1,6 +1,7 @@
 import { type FormEvent, useEffect, useId, useState } from "react";
 import { SEVERITY } from "../format/alerts";
-import { type AlertFilter, CONDITIONS, type Condition, chooseAlerts } from "../state/alert-filter";
+import { type AlertFilter, CONDITIONS, type Condition, chooseAlerts, FACTS } from "../state/alert-filter";
+import { FACETS, tallied } from "../state/fleet-list";
 import { useAlertBook, useRoster } from "../state/hooks";
 import { alerts, store } from "../state/session";
 import { useRules } from "../state/use-alerts";
@@ -14,6 +15,10 @@ const OFFERED = 50;
 export function AlertTools({ filter }: { filter: AlertFilter }) {
   const rules = useRules();
   useAlertBook();
+  useRoster();
+  const facts = FACTS.map((fact) => ({ fact, known: tallied(store.devices.values(), fact) })).filter(
+    ({ fact, known }) => known.length || filter[fact],
+  );
   // Patterns and deleted rules are no rules that there are, and have alerts all the same.
   const heard = [...alerts.all()].map(({ rule }) => rule);
   const names = [...new Set([...(rules.data?.keys() ?? []), ...heard])].sort();
@@ -51,6 +56,16 @@ export function AlertTools({ filter }: { filter: AlertFilter }) {
           choose={(rule) => chooseAlerts({ rule: rule || null })}
         />
         <DeviceField device={filter.device} />
+        {facts.map(({ fact, known }) => (
+          <Select
+            key={fact}
+            name={FACETS[fact]}
+            none={`Any ${fact}`}
+            value={filter[fact] ?? ""}
+            options={known.map(([name]) => [name, name])}
+            choose={(name) => chooseAlerts({ [fact]: name || null })}
+          />
+        ))}
         <Select
           name="Acknowledged"
           none="Acknowledged or not"

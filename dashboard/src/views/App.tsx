@@ -5,6 +5,7 @@ import { Alerts } from "./Alerts";
 import { Banner } from "./Banner";
 import { Device } from "./Device";
 import { Fleet } from "./Fleet";
+import { FleetOf } from "./FleetOf";
 import { Header } from "./Header";
 import { KeyForm } from "./KeyForm";
 import { Link } from "./Link";
@@ -44,6 +45,8 @@ function Page() {
       return <Alerts />;
     case "device":
       return <Device key={route.device} name={route.device} />;
+    case "fleet-of":
+      return <FleetOf key={`${route.by} ${route.name}`} by={route.by} name={route.name} />;
     case "unknown":
       return <Nowhere path={route.path} />;
   }

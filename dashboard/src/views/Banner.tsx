@@ -1,68 +1,11 @@
-import { ago, clockTime } from "../format/time";
 import { useLine } from "../state/hooks";
-import type { Line } from "../state/line";
 import { clock, link } from "../state/session";
 import { useUi } from "../state/ui";
+import { Banners } from "./Banners";
 
-/** Says in a sentence what is wrong with the line and what is being done about it. */
+/** What is wrong, and what is being done about it, as the line and the newest status tell. */
 export function Banner() {
   const line = useLine();
-  const said = sentence(line);
-  if (!said) return <FailedQueries />;
-  return (
-    <div className={`banner ${line.kind}`} data-banner={line.kind}>
-      {/* The title alone is called out: a countdown that is read each second helps nobody. */}
-      <strong role="alert">{said.title}</strong>
-      <span>{said.text}</span>
-      {line.kind === "disconnected" && line.retryInS !== null && (
-        <button type="button" className="button small" onClick={() => link.retryNow()}>
-          Try now
-        </button>
-      )}
-    </div>
-  );
-}
-
-/** Metrics and patterns of analysts whose query failed: each was stopped alone, and everything else goes on. */
-function FailedQueries() {
-  const failed = useUi((ui) => ui.status?.queries)?.filter((query) => query.state === "failed") ?? [];
-  const [first] = failed;
-  if (!first) return null;
-  const names = failed.map((query) => query.name).join(", ");
-  return (
-    <div className="banner stalled" data-banner="failed-queries">
-      <strong role="alert">
-        {failed.length === 1 ? `A ${first.kind} has stopped.` : "Queries have stopped."}
-      </strong>
-      <span>
-        {names}: {first.why}. Everything else goes on; “headwater sql deploy” takes a mended one.
-      </span>
-    </div>
-  );
-}
-
-function sentence(line: Line): { title: string; text: string } | null {
-  switch (line.kind) {
-    case "disconnected": {
-      const next = line.retryInS === null ? "Reconnecting…" : `Reconnecting in ${line.retryInS} s.`;
-      const shown = line.shownFrom ? ` What you see is from ${clockTime(line.shownFrom)}.` : "";
-      return { title: "Disconnected.", text: `${next}${shown}` };
-    }
-    case "catching-up":
-      return { title: "Catching up.", text: "The API has just started and reads the log; live rows follow." };
-    case "stalled":
-      return {
-        title: "Stale.",
-        text:
-          `The log has stood still for ${ago(clock.now() - line.since)}; what you see is from ` +
-          `${clockTime(line.since)}. The pipeline may be restarting: see “headwater status”.`,
-      };
-    case "silent":
-      return {
-        title: "Stale.",
-        text: `No readings for ${ago(clock.now() - line.since)}. The line is up, but nothing comes through it.`,
-      };
-    default:
-      return null;
-  }
+  const queries = useUi((ui) => ui.status?.queries);
+  return <Banners line={line} queries={queries ?? []} now={clock.now()} retry={() => link.retryNow()} />;
 }

@@ -1,25 +1,24 @@
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useRef } from "react";
-import { onFrame } from "../charts/frames";
+import { useEffect } from "react";
 import { connectionOf } from "../format/events";
-import { ago, clockTime, dayTime } from "../format/time";
+import { dayTime } from "../format/time";
 import { formatDelay } from "../format/units";
 import { OWN_DEVICE } from "../state/fleet-list";
 import { freshness } from "../state/freshness";
 import { useAlertBook, useRoster, useSecond, useSubscription } from "../state/hooks";
 import { inOrder } from "../state/metrics";
-import { RANGES } from "../state/ranges";
+import { fleetPath } from "../state/router";
 import { alerts, clock, store } from "../state/session";
-import { type Range, useUi } from "../state/ui";
+import { useUi } from "../state/ui";
 import { useDeviceRules } from "../state/use-alerts";
 import { ApiError, fetchDevice } from "../wire/rest";
 import type { LiveDevice } from "../wire/store";
 import { ConnectSteps } from "./Connect";
 import { DeviceAlerts } from "./DeviceAlerts";
 import { Events } from "./Events";
-import { BackIcon } from "./Icons";
 import { Link } from "./Link";
 import { MetricCard } from "./MetricCard";
+import { BackLink, Fact, LastReading, Ranges } from "./PageParts";
 import { Plug } from "./Plug";
 import { Standings } from "./Severity";
 
@@ -80,6 +79,7 @@ function DevicePage({ device }: { device: LiveDevice }) {
             series={device.get(name)}
             device={device}
             range={range}
+            said={device.named[name]}
             rules={rules}
             alert={worst.get(name)}
           />
@@ -88,16 +88,6 @@ function DevicePage({ device }: { device: LiveDevice }) {
       <DeviceAlerts device={device.name} />
       <Events device={device.name} />
     </section>
-  );
-}
-
-function BackLink() {
-  const fleet = useUi((ui) => ui.fleet);
-  return (
-    <Link className="back" to={`/${fleet}`}>
-      <BackIcon />
-      Fleet
-    </Link>
   );
 }
 
@@ -130,12 +120,12 @@ function Facts({ device }: { device: LiveDevice }) {
       </div>
       {device.site && (
         <Fact name="Site">
-          <Link to={`/?${new URLSearchParams({ site: device.site })}`}>{device.site}</Link>
+          <Link to={fleetPath("site", device.site)}>{device.site}</Link>
         </Fact>
       )}
       {device.model && (
         <Fact name="Model">
-          <Link to={`/?${new URLSearchParams({ model: device.model })}`}>{device.model}</Link>
+          <Link to={fleetPath("model", device.model)}>{device.model}</Link>
         </Fact>
       )}
       {device.tags.length > 0 && (
@@ -158,15 +148,6 @@ function Facts({ device }: { device: LiveDevice }) {
   );
 }
 
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd data-fact={name.toLowerCase()}>{children}</dd>
-    </div>
-  );
-}
-
 /** Receipt minus the device's stamp: its clock, and nothing that the delay of the line contains. */
 function Skew({ ms }: { ms: number | null }) {
   if (ms === null) return null;
@@ -183,44 +164,6 @@ function Skew({ ms }: { ms: number | null }) {
         {value} {unit} {way}
       </dd>
     </div>
-  );
-}
-
-function LastReading({ device }: { device: LiveDevice }) {
-  const text = useRef<HTMLSpanElement>(null);
-  useEffect(
-    () =>
-      onFrame(() => {
-        if (!text.current) return;
-        const age = clock.now() - device.received;
-        const said = !device.received
-          ? "none yet"
-          : age < 2_000
-            ? "just now"
-            : `${ago(age)} ago, at ${age > 86_400_000 ? dayTime(device.received) : clockTime(device.received)}`;
-        if (text.current.textContent !== said) text.current.textContent = said;
-      }),
-    [device],
-  );
-  return <span ref={text} />;
-}
-
-function Ranges() {
-  const range = useUi((ui) => ui.range);
-  return (
-    <fieldset className="segments" aria-label="Range">
-      {(Object.keys(RANGES) as Range[]).map((key) => (
-        <button
-          key={key}
-          type="button"
-          aria-pressed={range === key}
-          title={`Show ${RANGES[key].says}`}
-          onClick={() => useUi.setState({ range: key })}
-        >
-          {RANGES[key].label}
-        </button>
-      ))}
-    </fieldset>
   );
 }
 

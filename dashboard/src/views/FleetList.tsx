@@ -3,9 +3,11 @@ import { between, type Layout, type Line, layOut } from "../state/fleet-layout";
 import { FACETS, type Facet, type Group } from "../state/fleet-list";
 import { useAlertBook, useRoster, useWidth } from "../state/hooks";
 import { inOrder } from "../state/metrics";
+import { fleetPath } from "../state/router";
 import { alerts } from "../state/session";
 import { worstOf } from "../wire/alerts";
 import { FleetRow } from "./FleetRow";
+import { Link } from "./Link";
 import { Standings } from "./Severity";
 
 /** Lines beyond the window that are kept, in px: a flick of the wheel must not show nothing. */
@@ -77,13 +79,18 @@ function Head({ line, by }: { line: Line; by: Facet }) {
   const { name, devices } = line.group;
   return (
     <li className="group-slot" style={at(line)} data-group={name}>
-      <h2>{name || `No ${FACETS[by].toLowerCase()}`}</h2>
+      <h2>{name ? <Named by={by} name={name} /> : `No ${FACETS[by].toLowerCase()}`}</h2>
       <span>
         {devices.length} {devices.length === 1 ? "device" : "devices"}
       </span>
       <Standings {...worstOf(devices.map((device) => alerts.of(device.name)))} />
     </li>
   );
+}
+
+/** Sites and models have a page of their own. */
+function Named({ by, name }: { by: Facet; name: string }) {
+  return by === "site" || by === "model" ? <Link to={fleetPath(by, name)}>{name}</Link> : name;
 }
 
 function Slot({ line, of, shape }: { line: Line & { kind: "device" }; of: number; shape: Shape }) {
@@ -99,6 +106,7 @@ function Slot({ line, of, shape }: { line: Line & { kind: "device" }; of: number
         site={device.site}
         model={device.model}
         tags={device.tags.join(", ")}
+        named={device.named}
         facts={shape.facts}
         connection={device.connection}
         cells={shape.cells}
@@ -132,7 +140,7 @@ function useVisible(box: React.RefObject<HTMLElement | null>, layout: Layout): [
 function moveFocus(event: React.KeyboardEvent<HTMLUListElement>): void {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!step) return;
-  const links = [...event.currentTarget.querySelectorAll("a")];
+  const links = [...event.currentTarget.querySelectorAll<HTMLAnchorElement>("a.device-row")];
   const next = links[links.indexOf(document.activeElement as HTMLAnchorElement) + step];
   if (!next) return;
   event.preventDefault();

@@ -12,7 +12,7 @@ import { seedSoon } from "../state/seed";
 import { clock } from "../state/session";
 import type { Severity } from "../wire/alert-types";
 import type { LiveDevice, Series } from "../wire/store";
-import type { Connection } from "../wire/types";
+import type { Connection, Named } from "../wire/types";
 import { Link } from "./Link";
 import { Plug } from "./Plug";
 import { Standings } from "./Severity";
@@ -27,6 +27,8 @@ interface Props {
   site: string | null;
   model: string | null;
   tags: string;
+  /** What its model says of its metrics. */
+  named: Record<string, Named>;
   /** Whether site, model and tags have a column of their own; else they follow the kind. */
   facts: boolean;
   connection: Connection | null;
@@ -36,7 +38,7 @@ interface Props {
 }
 
 export const FleetRow = memo(function FleetRow(props: Props) {
-  const { device, metrics, cells, facts, alerts, worst } = props;
+  const { device, metrics, named, cells, facts, alerts, worst } = props;
   const names = metrics ? metrics.split("\n") : [];
   return (
     <Link
@@ -59,7 +61,7 @@ export const FleetRow = memo(function FleetRow(props: Props) {
       {facts && <Facts {...props} />}
       <span className="cells" style={{ "--cells": cells } as React.CSSProperties}>
         {names.slice(0, cells).map((name) => (
-          <Cell key={name} series={device.get(name)} />
+          <Cell key={name} series={device.get(name)} said={named[name]} />
         ))}
         {!names.length && <span className="none">No readings yet</span>}
       </span>
@@ -137,11 +139,11 @@ function Age({ device }: { device: LiveDevice }) {
   return <span ref={text} className="age" />;
 }
 
-function Cell({ series }: { series: Series }) {
+function Cell({ series, said }: { series: Series; said: Named | undefined }) {
   const value = useRef<HTMLElement>(null);
   const unit = useRef<HTMLElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const metric = describe(series.metric);
+  const metric = describe(series.metric, said);
   useEffect(() => {
     let seen = "";
     const paint = () => {

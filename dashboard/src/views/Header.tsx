@@ -53,7 +53,9 @@ function Navigation() {
     <nav aria-label="Pages">
       <Link
         to={`/${fleet}`}
-        aria-current={page === "fleet" ? "page" : page === "device" ? "true" : undefined}
+        aria-current={
+          page === "fleet" ? "page" : page === "device" || page === "fleet-of" ? "true" : undefined
+        }
       >
         Fleet
       </Link>

@@ -12,7 +12,7 @@ import { type Range, useUi } from "../state/ui";
 import type { Episode, Rule } from "../wire/alert-types";
 import { ApiError, fetchSeries } from "../wire/rest";
 import type { LiveDevice, Series } from "../wire/store";
-import type { Series as History } from "../wire/types";
+import type { Series as History, Named } from "../wire/types";
 import { SeverityBadge, SeverityMark } from "./Severity";
 
 /** A device whose clock is this far off is drawn by its own clock, or its live line would be out of the window. */
@@ -22,14 +22,16 @@ interface Props {
   series: Series;
   device: LiveDevice;
   range: Range;
-  /** The rules that mean the device. */
-  rules: Rule[] | undefined;
+  /** What a model says of the metric. */
+  said: Named | undefined;
+  /** The rules that mean the device; a site or a model has none. */
+  rules?: Rule[] | undefined;
   /** The worst alert that is active on this metric. */
-  alert: Episode | undefined;
+  alert?: Episode | undefined;
 }
 
-export function MetricCard({ series, device, range, rules, alert }: Props) {
-  const metric = describe(series.metric);
+export function MetricCard({ series, device, range, said, rules, alert }: Props) {
+  const metric = describe(series.metric, said);
   const history = useHistory(series, range);
   const limits = useMemo(() => limitsOf(rules ?? [], series.metric), [rules, series.metric]);
   const beyond = useRef<HTMLUListElement>(null);

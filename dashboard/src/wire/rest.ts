@@ -1,5 +1,14 @@
+import { apiPath, type FleetBy, fleetName } from "./fleet-names";
 import { getKey } from "./key";
-import type { DeviceEventPage, DevicePage, DeviceSummary, Problem, Series } from "./types";
+import type {
+  DeviceEventPage,
+  DevicePage,
+  DeviceSummary,
+  FleetList,
+  Problem,
+  RegisteredFleet,
+  Series,
+} from "./types";
 
 /** An answer that is not what was asked for, in the words of the server (problem+json). */
 export class ApiError extends Error {
@@ -73,6 +82,32 @@ export function fetchDevice(tenant: string, device: string, signal?: AbortSignal
   return get(`/v1/devices/${encodeURIComponent(device)}`, { tenant }, signal);
 }
 
+/** The newest values of every site and model that has any. */
+export function fetchFleets(tenant: string, signal?: AbortSignal): Promise<FleetList> {
+  return get("/v1/fleets", { tenant }, signal);
+}
+
+/** What the registry says of a site or a model. */
+export function fetchRegistered(
+  tenant: string,
+  by: FleetBy,
+  name: string,
+  signal?: AbortSignal,
+): Promise<RegisteredFleet> {
+  return get(apiPath(fleetName(by, name)), { tenant }, signal);
+}
+
+/** The first devices of a site or a model, by name. */
+export function fetchDevicesOf(
+  tenant: string,
+  by: FleetBy,
+  name: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<DevicePage> {
+  return get("/v1/devices", { tenant, [by]: name, limit }, signal);
+}
+
 /** The newest events of a device. */
 export function fetchEvents(
   tenant: string,
@@ -85,6 +120,7 @@ export function fetchEvents(
 
 export interface SeriesQuery {
   tenant: string;
+  /** Or a fleet, by the name of its rows. */
   device: string;
   metric: string;
   from: number;
@@ -94,5 +130,5 @@ export interface SeriesQuery {
 }
 
 export function fetchSeries({ device, ...query }: SeriesQuery, signal?: AbortSignal): Promise<Series> {
-  return get(`/v1/devices/${encodeURIComponent(device)}/series`, { ...query }, signal);
+  return get(`${apiPath(device)}/series`, { ...query }, signal);
 }

@@ -1,5 +1,15 @@
 import { Columns } from "./columns";
-import type { Connection, DeviceSummary, LatestValue, RowColumns, RowsFrame, SeriesColumns } from "./types";
+import { isFleet } from "./fleet-names";
+import type {
+  Connection,
+  DeviceSummary,
+  FleetLatest,
+  LatestValue,
+  Named,
+  RowColumns,
+  RowsFrame,
+  SeriesColumns,
+} from "./types";
 
 /** A fleet row shows the last two minutes; an open device keeps more. One sample a second is enough for the eye. */
 const TRACE_SAMPLES = 128;
@@ -106,6 +116,8 @@ export class LiveDevice {
   site: string | null = null;
   model: string | null = null;
   tags: string[] = [];
+  /** What its model says of its metrics; another object only when it says something else. */
+  named: Record<string, Named> = {};
   received = 0;
   lastMs = 0;
   readonly series = new Map<string, Series>();
@@ -138,6 +150,8 @@ export class LiveDevice {
 /** Everything that the live connection has said, for the charts to read and never to copy. */
 export class LiveStore {
   readonly devices = new Map<string, LiveDevice>();
+  /** Sites and models by the names of their rows: like devices, and never among them. */
+  readonly fleets = new Map<string, LiveDevice>();
   /** Rises when a device or a metric is new: the only change that React needs to hear of. */
   roster = 0;
   logTime = 0;
@@ -152,10 +166,11 @@ export class LiveStore {
   };
 
   device(name: string): LiveDevice {
-    let device = this.devices.get(name);
+    const all = isFleet(name) ? this.fleets : this.devices;
+    let device = all.get(name);
     if (!device) {
       device = new LiveDevice(name);
-      this.devices.set(name, device);
+      all.set(name, device);
       this.rosterChanged();
     }
     return device;
@@ -169,20 +184,32 @@ export class LiveStore {
       device.site = summary.site ?? null;
       device.model = summary.model ?? null;
       device.tags = summary.tags ?? [];
+      const named = summary.named ?? {};
+      if (JSON.stringify(named) !== JSON.stringify(device.named)) device.named = named;
       device.created = summary.created ?? device.created;
       device.connection = summary.connection ?? null;
       device.received = Math.max(device.received, summary.received ?? 0);
       device.lastMs = Math.max(device.lastMs, summary.last_ms ?? 0);
-      for (const metric of summary.metrics) {
-        if (!device.series.has(metric)) this.roster += 1;
-        const row = summary.latest?.[metric];
-        const series = device.get(metric);
-        if (row && row.pane >= series.pane && row.count > (row.pane === series.pane ? series.count : 0)) {
-          series.apply({ ...row, received: row.received ?? 0 });
-        }
+      for (const metric of summary.metrics) this.applyLatest(device.get(metric), summary.latest?.[metric]);
+    }
+    this.rosterChanged();
+  }
+
+  /** The newest values of sites and models. */
+  applyFleets(fleets: FleetLatest[]): void {
+    for (const { fleet, metrics } of fleets) {
+      const rows = this.device(fleet);
+      for (const [metric, row] of Object.entries(metrics)) {
+        this.applyLatest(rows.get(metric), row);
+        rows.received = Math.max(rows.received, row.received ?? 0);
       }
     }
     this.rosterChanged();
+  }
+
+  private applyLatest(series: Series, row: LatestValue | undefined): void {
+    if (row && row.pane >= series.pane && row.count > (row.pane === series.pane ? series.count : 0))
+      series.apply({ ...row, received: row.received ?? 0 });
   }
 
   /** Applies a frame. `fresh` gets the receipt time of every row that brought a new reading. */
@@ -202,6 +229,7 @@ export class LiveStore {
 
   forget(): void {
     this.devices.clear();
+    this.fleets.clear();
     this.rowsAt = 0;
     this.logTime = 0;
     this.logMovedAt = 0;
@@ -218,7 +246,8 @@ export class LiveStore {
       const lastMs = c.last_ms[i] as number;
       if (received > series.received) {
         fresh(received);
-        if (received > device.received) device.addSkew(received - lastMs);
+        // Of many clocks no skew is told.
+        if (received > device.received && !isFleet(device.name)) device.addSkew(received - lastMs);
       }
       series.apply({
         last: c.last[i] ?? null,

@@ -41,11 +41,20 @@ export interface DeviceEventPage {
   next: string | null;
 }
 
+/** What a model says of a metric; a value as it was sent, times `scale`, is in `unit`. Empty where it says nothing. */
+export interface Named {
+  unit: string;
+  scale: number;
+  title: string;
+}
+
 export interface DeviceSummary {
   tenant: string;
   device: string;
   kind: string | null;
   metrics: string[];
+  /** Those of its metrics that its model names. */
+  named?: Record<string, Named>;
   last_ms: number | null;
   received: number | null;
   latest: Record<string, LatestValue>;
@@ -60,6 +69,24 @@ export interface DeviceSummary {
 export interface DevicePage {
   devices: DeviceSummary[];
   next: string | null;
+}
+
+/** The newest values of one fleet, by the name of its rows. */
+export interface FleetLatest {
+  fleet: string;
+  metrics: Record<string, LatestValue>;
+}
+
+export interface FleetList {
+  fleets: FleetLatest[];
+}
+
+/** What the registry says of a site (zone and place) or a model (metrics). */
+export interface RegisteredFleet {
+  title: string;
+  metrics?: Record<string, Named>;
+  zone?: string;
+  place?: string;
 }
 
 export type Level = "10s" | "1m" | "1h" | "1d";
