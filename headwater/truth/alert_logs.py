@@ -96,12 +96,12 @@ def merged(logs: Iterable[list[Entry]]) -> list[Entry]:
     return list(heapq.merge(*logs, key=lambda entry: entry.log_time))
 
 
-def with_beats(log: list[Entry], partitions: int) -> Iterator[Entry]:
+def with_beats(log: Iterable[Entry], partitions: int, control: tuple[topics.Topic, ...] = CONTROL) -> Iterator[Entry]:
     """The log with beats on the control topics, which say how far these are."""
     due = 0
     for entry in log:
         if entry.log_time >= due:
-            yield from beats(CONTROL, entry.log_time, partitions)
+            yield from beats(control, entry.log_time, partitions)
             due = entry.log_time + BEAT_EVERY_MS
         yield entry
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -23,6 +24,7 @@ from headwater.model import topics
 from headwater.model.codec import decode, device_key, encode
 from headwater.model.pack import PULSE_TENANT, Aggregate, Correction, DeadLetter, Pack, pane_of
 from headwater.model.settings import JobSettings
+from headwater.truth.alert_logs import Entry
 from headwater.truth.reference import Key, Record
 from headwater.truth.registries import Said
 from jobs import aggregation
@@ -32,6 +34,7 @@ from jobs.statements import Log
 PARTITIONS = 2
 HORIZON_MS = 60_000
 WAIT_S = 60.0
+BEAT = b'{"v":1,"tenant":"_pulse","beat":0}'
 
 Kind = TypeVar("Kind", Aggregate, Correction, DeadLetter)
 
@@ -94,16 +97,33 @@ class Lab:
 
     def make_topics(self, name: str, raw_stamp: topics.Stamp = topics.Stamp.PRODUCER) -> str:
         """The topics that the job reads and writes, fresh; returns their prefix. Who stamps what it reads is given."""
+        made = (topics.RAW, topics.DEVICE_REGISTRY, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER)
+        stamps = {topic: raw_stamp if topic.first_append else topic.stamp for topic in made}
+        return self._make(name, stamps, {topic: topic.partitions or PARTITIONS for topic in made})
+
+    def make_stamped(self, name: str, *made: topics.Topic) -> str:
+        """Topics that take the stamps of the test, so that hours of log pass in seconds; returns their prefix."""
+        return self._make(name, dict.fromkeys(made, topics.Stamp.PRODUCER), dict.fromkeys(made, PARTITIONS))
+
+    def _make(self, name: str, stamps: dict[topics.Topic, topics.Stamp], partitions: dict[topics.Topic, int]) -> str:
         prefix, wanted = f"{name}-{uuid.uuid4().hex[:8]}-", []
-        for topic in (topics.RAW, topics.DEVICE_REGISTRY, topics.PROCESSED, topics.CORRECTIONS, topics.DEAD_LETTER):
-            stamp = raw_stamp if topic.first_append else topic.stamp
+        for topic, stamp in stamps.items():
             # Logs of a test lie in the past: kept for ever, or the broker would delete them under the job.
             config = {"message.timestamp.type": stamp.value, "retention.ms": "-1"}
-            wanted.append(NewTopic(prefix + topic.name, topic.partitions or PARTITIONS, 1, config=config))
+            wanted.append(NewTopic(prefix + topic.name, partitions[topic], 1, config=config))
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for future in admin.create_topics(wanted).values():
             future.result(timeout=WAIT_S)
         return prefix
+
+    def append(self, prefix: str, log: Iterable[Entry]) -> None:
+        """Appends entries of any topics in their order, stamped with their log time."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "acks": "all"})
+        for now, topic, partition, key, record in log:
+            value = BEAT if record is None else msgspec.json.encode(record)
+            self._put(producer, prefix, key, value, partition, now, topic)
+            producer.poll(0)
+        assert producer.flush(WAIT_S) == 0
 
     def produce(self, prefix: str, log: Iterable[Record]) -> None:
         """Appends the records in their order, stamped with their log time."""
@@ -181,6 +201,14 @@ class Lab:
                     low = message.offset() + 1
         consumer.close()
         return found
+
+    def count(self, topic: str) -> int:
+        """How many messages `topic` has, without reading them."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "tests"})
+        places = [TopicPartition(topic, one) for one in consumer.list_topics(topic, WAIT_S).topics[topic].partitions]
+        ends = [consumer.get_watermark_offsets(place, WAIT_S) for place in places]
+        consumer.close()
+        return sum(high - low for low, high in ends)
 
     def records(self, kind: type[Kind], prefix: str, topic: topics.Topic) -> list[Kind]:
         """Every record of one of the job's topics."""
