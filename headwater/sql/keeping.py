@@ -50,7 +50,7 @@ def options(state: State, settings: JobSettings, one: Deployed, wheel: str, save
     """Flink's options of the session that submits the job of a query."""
     query = one.as_query()
     return {
-        **tables.properties(settings, wheel, PARALLELISM),
+        **tables.properties(settings, wheel, PARALLELISM, one.job),
         **flink.job_options(state),
         **_FEW_RESTARTS,
         "table.exec.state.ttl": f"{settings.state_ttl_ms + query.looks_back_ms} ms",

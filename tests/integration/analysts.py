@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Message, Producer
 from headwater.model import topics
 from headwater.model.alert import AlertEvent
 from headwater.model.codec import decode, device_key, encode, row_key
-from headwater.model.pack import Aggregate, Pack, pane_of
+from headwater.model.pack import Aggregate, DeadLetter, Pack, pane_of
 from headwater.model.settings import PulseSettings, Settings
 from headwater.sql import deployed
 from headwater.sql.keeping import QueryKeeper
@@ -110,6 +110,19 @@ def rows_of(kafka: str, metric: str, wanted: int, seconds: float = 90) -> list[A
             if message is not None and not message.error() and f'"{metric}"'.encode() in (message.value() or b""):
                 found.append(decode(Aggregate, message.value()))
     assert len(found) >= wanted, f"{len(found)} rows of {metric} within {seconds:.0f} s"
+    return found
+
+
+def letters_of(kafka: str, job: str, wanted: int, seconds: float = 60) -> list[DeadLetter]:
+    """The first `wanted` dead letters of functions in a job."""
+    found: list[DeadLetter] = []
+    until = time.monotonic() + seconds
+    with reading(kafka, topics.DEAD_LETTER) as ask:
+        while len(found) < wanted and time.monotonic() < until:
+            message = ask(0.5)
+            if message is not None and not message.error() and f'"{job}"'.encode() in (message.value() or b""):
+                found.append(decode(DeadLetter, message.value()))
+    assert len(found) >= wanted, f"{len(found)} letters of {job} within {seconds:.0f} s"
     return found
 
 

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.integration.analysts import (
     Match,
     alerts_of,
     in_order,
+    letters_of,
     look_until,
     publish,
     publish_packs,
@@ -76,6 +78,31 @@ def test_the_console_answers_with_readings_functions_and_one_line_for_an_error(k
             console.script("select nope from panes")
         assert "Column 'nope' not found" in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["process", "thread"])
+def test_a_function_that_fails_makes_dead_letters_and_its_query_goes_on(mode, kafka, state, settings, wheel):
+    job = f"bad-{mode}"
+    properties = tables.properties(settings, f"{wheel},{Path(__file__).with_name('bad_functions.py')}", 1, job)
+    query = (
+        "select `value`, inverse(`value`), mistyped(`value`), convert_unit(`value`, 'celsius', 'kelvin') "
+        f"from readings where device = '{job}'"
+    )
+    with Session(gateway.url(state), {**properties, "python.execution-mode": mode}) as session:
+        for each in tables.opening(settings, tables.scan(None)):
+            session.run(each)
+        for name in ("inverse", "mistyped"):
+            session.run(f"create temporary system function {name} as 'bad_functions.{name}' language python")
+        publish(kafka, job, 1, level=0.0)
+        rows = session.execute(query).rows
+        assert next(rows).values == [0.0, None, None, 273.15]
+        letters = letters_of(kafka, job, 2)
+        publish(kafka, job, 1, level=2.0)
+        assert next(rows).values == [2.0, 0.5, 2.0, 275.15]
+    assert {(one.reason, one.detail) for one in letters} == {
+        ("udf-failed", "inverse(0.0) gave null: ZeroDivisionError: float division by zero"),
+        ("udf-failed", "mistyped(0.0) gave null: WrongResult: expected a double, got str 'none'"),
+    }
 
 
 @pytest.mark.parametrize("name", sorted(kinds.files()))
