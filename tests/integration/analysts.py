@@ -142,9 +142,9 @@ def alerts_of(kafka: str, rule: str, enough: Callable[[set[AlertEvent]], bool], 
     return found
 
 
-def look_until(keeper: QueryKeeper, name: str, wanted: str) -> deployed.Deployed:
+def look_until(keeper: QueryKeeper, name: str, wanted: str, seconds: float = 120) -> deployed.Deployed:
     """Looks as the job keeper does until a query is in that state."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + seconds
     while True:
         keeper.look()
         one = deployed.read(keeper.state, name)

@@ -15,7 +15,7 @@ from connectors.sinks.alerts import AlertSink
 from headwater.cli.sql_console import Console, Reading
 from headwater.model.errors import BadRequest
 from headwater.model.settings import JobSettings, SinkSettings
-from headwater.sql import deployed, kinds, tables, trial
+from headwater.sql import deployed, keeping, kinds, tables, trial
 from headwater.sql.keeping import QueryKeeper
 from headwater.sql.pattern import Pattern
 from headwater.sql.session import Session
@@ -103,6 +103,7 @@ def test_a_function_that_fails_makes_dead_letters_and_its_query_goes_on(mode, ka
         ("udf-failed", "inverse(0.0) gave null: ZeroDivisionError: float division by zero"),
         ("udf-failed", "mistyped(0.0) gave null: WrongResult: expected a double, got str 'none'"),
     }
+    assert f"{job}: inverse(0.0) gave null" in (state.folder / "logs" / "taskmanager.log").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(kinds.files()))
@@ -159,6 +160,19 @@ def test_a_metric_whose_query_fails_stops_alone_and_says_why(kafka, state, setti
     assert "/ by zero" in one.why
     assert keeper.look() == []
     keeper.undeploy("fails_at_five")
+
+
+def test_a_metric_that_fails_before_each_first_checkpoint_is_not_submitted_without_end(kafka, state, settings):
+    keeper, name = QueryKeeper(state, settings), "fails_like_a_server"
+    query = FAILS.replace("100 / (`count` - 5)", "'Connection refused'")
+    keeper.deploy(replace(kinds.load(POWER), name=name, query=query, inputs=("level_again",)), lambda: None)
+    publish(kafka, "odd", 1, level_again=1.0)
+    one = look_until(keeper, name, "failed", 600)
+    assert one.why.startswith(f"its job ended {keeping.MOST_IN_VAIN} times in a row before its first checkpoint: ")
+    assert "Connection refused" in one.why
+    assert len(one.runs) >= keeping.MOST_IN_VAIN
+    assert keeper.look() == []
+    keeper.undeploy(name)
 
 
 def test_a_pattern_that_gives_something_else_says_what(state, settings, wheel):
