@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from numbers import Integral, Real
+from numbers import Real
 from reprlib import Repr
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ _short.maxstring = _short.maxother = 60
 shortened = _short.repr
 """A value for people, of a length that a log can bear."""
 
+_SURE = {"double": float, "boolean": bool}
+"""What needs no look at its value: nearly every row."""
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
@@ -28,8 +30,8 @@ def as_declared(result: Result, value: Any) -> Any:
     Any number is a double, a whole one within 64 bits a bigint, and truth is no number. Scalars of NumPy are as those
     of Python. Raises `WrongResult`.
     """
-    if value is None:
-        return None
+    if value is None or type(value) is _SURE.get(result):
+        return value
     plain = value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
     try:
         return _AS[result](plain)
@@ -39,13 +41,13 @@ def as_declared(result: Result, value: Any) -> Any:
 
 
 def _double(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, Real)):
         raise TypeError
     return float(value)
 
 
 def _bigint(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise TypeError
     whole = int(value)
     if whole != value:

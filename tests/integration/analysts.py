@@ -1,5 +1,7 @@
 """What tests of analysts' SQL share: a cluster and a gateway, records in, rows and alerts out, and random readings."""
 
+import base64
+import json
 import random
 import threading
 import time
@@ -114,15 +116,16 @@ def rows_of(kafka: str, metric: str, wanted: int, seconds: float = 90) -> list[A
 
 
 def letters_of(kafka: str, job: str, wanted: int, seconds: float = 60) -> list[DeadLetter]:
-    """The first `wanted` dead letters of functions in a job."""
+    """The dead letters of functions in a job, as soon as they tell of `wanted` failures."""
     found: list[DeadLetter] = []
-    until = time.monotonic() + seconds
+    told, until = 0, time.monotonic() + seconds
     with reading(kafka, topics.DEAD_LETTER) as ask:
-        while len(found) < wanted and time.monotonic() < until:
+        while told < wanted and time.monotonic() < until:
             message = ask(0.5)
             if message is not None and not message.error() and f'"{job}"'.encode() in (message.value() or b""):
                 found.append(decode(DeadLetter, message.value()))
-    assert len(found) >= wanted, f"{len(found)} letters of {job} within {seconds:.0f} s"
+                told += json.loads(base64.b64decode(found[-1].payload))["failures"]
+    assert told == wanted, f"{told} failures of {job} told within {seconds:.0f} s"
     return found
 
 

@@ -37,7 +37,7 @@ def test_failures_that_nobody_could_be_told_of_are_counted_in_the_letter_that_co
     time.sleep(PATIENCE_MS / 1_000 + 2)
     letters.failed("dew_point", ValueError("dry"), [2.0])
     with running(kafka.program(own), own.folder / "logs"):
-        found = letters_of(own.url("kafka"), "metric:away", 2, seconds=90)
+        found = letters_of(own.url("kafka"), "metric:away", 1_001, seconds=90)
         letters.settle(30)
         assert not letters.running
     told = {json.loads(base64.b64decode(one.payload))["function"]: one for one in found}

@@ -99,6 +99,11 @@ def test_a_function_that_fails_makes_dead_letters_and_its_query_goes_on(mode, ka
         letters = letters_of(kafka, job, 2)
         publish(kafka, job, 1, level=2.0)
         assert next(rows).values == [2.0, 0.5, 2.0, 275.15]
+        session.cancel()
+        # A query that ends at once tells of all its failures, too.
+        zeros = ", ".join(["(cast(0 as double))"] * 50)
+        assert session.run(f"select inverse(v) from (values {zeros}) as t(v)") == [[None]] * 50
+        letters_of(kafka, job, 52)
     assert {(one.reason, one.detail) for one in letters} == {
         ("udf-failed", "inverse(0.0) gave null: ZeroDivisionError: float division by zero"),
         ("udf-failed", "mistyped(0.0) gave null: WrongResult: expected a double, got str 'none'"),
