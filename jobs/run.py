@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from headwater.model.settings import JobSettings
 from jobs.environment import open_tables, options
 from jobs.statements import Log
+from udfs import letters
 
 CLIENT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """The client's JVM plans one job and ends: the optimising compiler costs it twice the CPU (16 s against 7 s)."""
@@ -93,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = JobSettings(**({"parallelism": given.parallelism} if given.parallelism else {}))
     job = import_module(f"jobs.{given.job}")
     chosen = {**options(settings), **target(settings, given.local), "pipeline.name": given.job}
+    chosen[letters.OPTION] = letters.parameters(settings.kafka, given.job, given.prefix)
     if given.savepoint:
         chosen["execution.state-recovery.path"] = given.savepoint
     chosen |= dict(one.split("=", 1) for one in given.given)

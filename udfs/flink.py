@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from pyflink.table import DataTypes
-from pyflink.table.udf import udf
+from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
-from udfs.registry import functions, guarded
+from udfs.letters import PARAMETERS, Letters, letters_of
+from udfs.registry import Function, functions, guarded
 
 _TYPES = {
     "double": DataTypes.DOUBLE(),
@@ -23,7 +24,36 @@ _TYPES = {
     "bigint": DataTypes.BIGINT(),
 }
 
-WRAPPED = {name: udf(guarded(one.call), result_type=_TYPES[one.result], name=name) for name, one in functions().items()}
+
+class _Guarded(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
+    """A function as Flink's workers run it: what fails is null in the row and a dead letter."""
+
+    def __init__(self, one: Function) -> None:
+        self._one = one
+        self._letters: Letters | None = None
+        self._run: Any = None
+
+    def open(self, function_context: FunctionContext) -> None:
+        """Learns where its letters go."""
+        self._letters = letters_of({name: function_context.get_job_parameter(name, "") for name in PARAMETERS})
+        self._run = guarded(self._one, self._letters.failed)
+
+    def eval(self, *given: Any) -> Any:
+        """One row."""
+        return self._run(*given)
+
+    def close(self) -> None:
+        """Sends what is still to be told."""
+        if self._letters is not None:
+            self._letters.settle()
+
+
+def wrapped(one: Function) -> Any:
+    """A function as one of Flink SQL."""
+    return udf(_Guarded(one), result_type=_TYPES[one.result], name=one.name)
+
+
+WRAPPED = {name: wrapped(one) for name, one in functions().items()}
 globals().update(WRAPPED)
 
 

@@ -4,23 +4,26 @@
     def dew_point(temperature_celsius: float, humidity_percent: float) -> float | None: ...
 
 `udfs.flink` wraps everything that is marked. Bad data never raises in a job: `guarded` gives null for a missing
-argument, for NaN and infinities, and for whatever a function raises.
+argument, for NaN and infinities, and for whatever a function raises or gives of another type; of these two it tells.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, wraps
 from importlib import import_module
 from inspect import signature
 from pkgutil import iter_modules
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
+
+from udfs.results import Result, as_declared
 
 Call = TypeVar("Call", bound=Callable[..., Any])
-Result = Literal["double", "string", "boolean", "bigint"]
+Failed = Callable[[str, BaseException, Sequence[Any]], None]
+"""Is told of a failure: the function's name, what it raised (or `WrongResult`), and its arguments. Raises nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,20 @@ def functions() -> dict[str, Function]:
     return dict(sorted(_MARKED.items()))
 
 
-def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
-    """`call` as a job may run it: None for a missing, NaN or infinite argument or result, and instead of any error."""
+def guarded(one: Function, failed: Failed) -> Callable[..., Any]:
+    """A function as a job may run it: what it gives is of its SQL type, and instead of any error it is None.
 
-    @wraps(call)
+    None is also what a missing, NaN or infinite argument or result gives; that is no failure.
+    """
+
+    @wraps(one.call)
     def run(*given: Any) -> Any:
         try:
-            arguments = [float(one) if isinstance(one, Decimal) else one for one in given]  # 21.5 is a decimal in SQL
-            found = None if any(_missing(one) for one in arguments) else call(*arguments)
-        except Exception:  # whatever a function raises on bad data: null says so in the row, a restart loop would not
+            arguments = [float(each) if isinstance(each, Decimal) else each for each in given]  # in SQL 21.5 is one
+            found = None if any(_missing(each) for each in arguments) else one.call(*arguments)
+            found = None if _missing(found) else as_declared(one.result, found)
+        except (Exception, SystemExit) as error:  # null says so in the row, a restart loop would not
+            failed(one.name, error, given)
             return None
         return None if _missing(found) else found
 

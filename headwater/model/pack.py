@@ -128,5 +128,7 @@ REASONS: dict[str, str] = {
     "past-retention": "a late reading belongs to a pane of which HEADWATER_KEEP_RAW_DAYS has removed readings: its row "
     "can no longer be recomputed, and the stored row stays as it is",
     "not-in-log": "a correction names a position that neither the log nor the raw store has (the topic was made anew)",
+    "udf-failed": "a function of SQL raised, or gave what is not of its type: the row has null in its place, and its "
+    "job goes on; at most one letter a second for each function of a process, with the number of failures",
 }
 """Every reason a dead letter may carry, and what it means. `docs/guarantees.md` lists them; a test compares."""

@@ -34,7 +34,8 @@ class Deployed:
     the query; it is added to the generation of a metric's rows, so that new ones take the place of old ones, and to the
     version of a pattern. The job reads the log from `from_ms` on. A metric gives rows of panes from `first_pane` on, of
     which it sees everything; a pattern knows nothing of what it raised before `from_ms`. `runs` are its job ids, newest
-    last; `bad` are snapshots that could not be restored.
+    last; `bad` are snapshots that could not be restored; `in_vain` is how many of the last runs failed before a first
+    checkpoint.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Deployed:
     why: str = ""
     runs: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
+    in_vain: int = 0
 
     @property
     def job(self) -> str:

@@ -1,7 +1,7 @@
 """Keeps the jobs of deployed metrics and patterns running: from the newest checkpoint, and without the PyFlink client.
 
 One whose query fails at run time is stopped, alone, and says why; one whose cluster or Kafka was away is submitted
-again.
+again, unless it does nothing but fail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headwater.sql import closing, deployed, tables
 from headwater.sql.deployed import Deployed
 from headwater.sql.query import Query
 from headwater.sql.session import Session
-from headwater.stack import flink, gateway, life, snapshots, submit
+from headwater.stack import flink, gateway, life, probes, snapshots, submit
 from headwater.stack.cluster import Cluster, Job
 from headwater.stack.program import why_not_ready
 from headwater.stack.state import State
@@ -27,10 +27,13 @@ PARALLELISM = 1
 GONE_S = 30.0
 
 _NOT_ITS_FAULT = re.compile(
-    r"apache\.kafka|TaskManager|TaskExecutor|NoResourceAvailable|heartbeat|Heartbeat|JobMaster|Connection refused|"
-    r"RemoteTransport|OutOfMemory|CheckpointException|disk|No space"
+    r"apache\.kafka|TaskManager|TaskExecutor|NoResourceAvailable|[Hh]eartbeat of \w+Manager|JobMaster|"
+    r"Connection refused|RemoteTransport|java\.lang\.OutOfMemoryError|CheckpointException|DiskError|No space left"
 )
-"""Words in the reason of a failure that say that the machine failed and not the query."""
+"""Words in the reason of a failure that say that the machine failed and not the query (which may say them, too)."""
+
+MOST_IN_VAIN = 5
+"""So often in a row a query's job may fail before its first checkpoint while Kafka answers, whatever the reason."""
 
 _FEW_RESTARTS = {
     "restart-strategy.type": "exponential-delay",
@@ -50,7 +53,7 @@ def options(state: State, settings: JobSettings, one: Deployed, wheel: str, save
     """Flink's options of the session that submits the job of a query."""
     query = one.as_query()
     return {
-        **tables.properties(settings, wheel, PARALLELISM),
+        **tables.properties(settings, wheel, PARALLELISM, one.job),
         **flink.job_options(state),
         **_FEW_RESTARTS,
         "table.exec.state.ttl": f"{settings.state_ttl_ms + query.looks_back_ms} ms",
@@ -144,7 +147,21 @@ class QueryKeeper:
         if restored is not None and restored[0] == job.id and "restore" in trace:
             one.bad.append(restored[1])
             return ""
-        return its_fault(trace)
+        return its_fault(trace) or self._in_vain(one, job, trace)
+
+    def _in_vain(self, one: Deployed, job: Job, trace: str) -> str:
+        """The same for one that fails for what looks like the machine, but again and again, and before a checkpoint.
+
+        Each time Flink has restarted the job some times itself. What fails while Kafka is away does not count.
+        """
+        if snapshots.of_jobs(self.state, [job.id]):
+            one.in_vain = 0
+        elif not why_not_ready(probes.kafka(self.settings.kafka)):
+            one.in_vain += 1
+        if one.in_vain < MOST_IN_VAIN:
+            return ""
+        why = innermost(trace) or "no reason is known"
+        return f"its job ended {one.in_vain} times in a row before its first checkpoint: {why}"
 
     def submit(self, one: Deployed) -> str:
         """Submits the job of a query, from its newest snapshot if there is one. Raises `StackError`, `BadRequest`."""

@@ -13,6 +13,7 @@ from string import Template
 from headwater.model.settings import JobSettings
 from jobs.environment import options
 from jobs.statements import Log, values
+from udfs import letters
 from udfs.registry import functions
 
 SOURCES = (
@@ -92,11 +93,15 @@ def reopening(settings: JobSettings, start_options: str) -> Iterator[str]:
         yield statement(name, settings, start_options)
 
 
-def properties(settings: JobSettings, wheel: str, parallelism: int) -> dict[str, str]:
-    """Flink's options of a session: those of the jobs, without restarts, so that an error is told and not retried."""
+def properties(settings: JobSettings, wheel: str, parallelism: int, job: str = "sql") -> dict[str, str]:
+    """Flink's options of a session: those of the jobs, without restarts, so that an error is told and not retried.
+
+    `job` is the name under which dead letters of its functions go.
+    """
     return {
         **options(settings),
         "parallelism.default": str(parallelism),
         "restart-strategy.type": "disable",
         "python.files": wheel,
+        letters.OPTION: letters.parameters(settings.kafka, job),
     }

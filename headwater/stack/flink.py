@@ -221,7 +221,8 @@ def taskmanager(state: State) -> Program:
     return Program(
         name="taskmanager",
         command=java(state, "taskmanager", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *options),
-        environment=environment(state),
+        # Functions of SQL in a job that was not submitted by us: their dead letters go there.
+        environment={**environment(state), "HEADWATER_KAFKA": state.url("kafka")},
         # Python workers look for modules in their working directory first: it must not be the checkout.
         folder=state.folder / "flink" / "tmp",
         probe=probes.flink_taskmanager(state.url("flink")),

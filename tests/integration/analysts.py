@@ -1,5 +1,7 @@
 """What tests of analysts' SQL share: a cluster and a gateway, records in, rows and alerts out, and random readings."""
 
+import base64
+import json
 import random
 import threading
 import time
@@ -14,7 +16,7 @@ from confluent_kafka import Consumer, Message, Producer
 from headwater.model import topics
 from headwater.model.alert import AlertEvent
 from headwater.model.codec import decode, device_key, encode, row_key
-from headwater.model.pack import Aggregate, Pack, pane_of
+from headwater.model.pack import Aggregate, DeadLetter, Pack, pane_of
 from headwater.model.settings import PulseSettings, Settings
 from headwater.sql import deployed
 from headwater.sql.keeping import QueryKeeper
@@ -113,6 +115,20 @@ def rows_of(kafka: str, metric: str, wanted: int, seconds: float = 90) -> list[A
     return found
 
 
+def letters_of(kafka: str, job: str, wanted: int, seconds: float = 60) -> list[DeadLetter]:
+    """The dead letters of functions in a job, as soon as they tell of `wanted` failures."""
+    found: list[DeadLetter] = []
+    told, until = 0, time.monotonic() + seconds
+    with reading(kafka, topics.DEAD_LETTER) as ask:
+        while told < wanted and time.monotonic() < until:
+            message = ask(0.5)
+            if message is not None and not message.error() and f'"{job}"'.encode() in (message.value() or b""):
+                found.append(decode(DeadLetter, message.value()))
+                told += json.loads(base64.b64decode(found[-1].payload))["failures"]
+    assert told == wanted, f"{told} failures of {job} told within {seconds:.0f} s"
+    return found
+
+
 def alerts_of(kafka: str, rule: str, enough: Callable[[set[AlertEvent]], bool], seconds: float = 120) -> Any:
     """The events of a rule's alerts, a repeat once, as soon as they are enough, or all when the time is over."""
     found: set[AlertEvent] = set()
@@ -129,9 +145,9 @@ def alerts_of(kafka: str, rule: str, enough: Callable[[set[AlertEvent]], bool], 
     return found
 
 
-def look_until(keeper: QueryKeeper, name: str, wanted: str) -> deployed.Deployed:
+def look_until(keeper: QueryKeeper, name: str, wanted: str, seconds: float = 120) -> deployed.Deployed:
     """Looks as the job keeper does until a query is in that state."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + seconds
     while True:
         keeper.look()
         one = deployed.read(keeper.state, name)

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from connectors.sinks.alerts import AlertSink
 from headwater.cli.sql_console import Console, Reading
 from headwater.model.errors import BadRequest
 from headwater.model.settings import JobSettings, SinkSettings
-from headwater.sql import deployed, kinds, tables, trial
+from headwater.sql import deployed, keeping, kinds, tables, trial
 from headwater.sql.keeping import QueryKeeper
 from headwater.sql.pattern import Pattern
 from headwater.sql.session import Session
@@ -25,6 +26,7 @@ from tests.integration.analysts import (
     Match,
     alerts_of,
     in_order,
+    letters_of,
     look_until,
     publish,
     publish_packs,
@@ -76,6 +78,37 @@ def test_the_console_answers_with_readings_functions_and_one_line_for_an_error(k
             console.script("select nope from panes")
         assert "Column 'nope' not found" in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["process", "thread"])
+def test_a_function_that_fails_makes_dead_letters_and_its_query_goes_on(mode, kafka, state, settings, wheel):
+    job = f"bad-{mode}"
+    properties = tables.properties(settings, f"{wheel},{Path(__file__).with_name('bad_functions.py')}", 1, job)
+    query = (
+        "select `value`, inverse(`value`), mistyped(`value`), convert_unit(`value`, 'celsius', 'kelvin') "
+        f"from readings where device = '{job}'"
+    )
+    with Session(gateway.url(state), {**properties, "python.execution-mode": mode}) as session:
+        for each in tables.opening(settings, tables.scan(None)):
+            session.run(each)
+        for name in ("inverse", "mistyped"):
+            session.run(f"create temporary system function {name} as 'bad_functions.{name}' language python")
+        publish(kafka, job, 1, level=0.0)
+        rows = session.execute(query).rows
+        assert next(rows).values == [0.0, None, None, 273.15]
+        letters = letters_of(kafka, job, 2)
+        publish(kafka, job, 1, level=2.0)
+        assert next(rows).values == [2.0, 0.5, 2.0, 275.15]
+        session.cancel()
+        # A query that ends at once tells of all its failures, too.
+        zeros = ", ".join(["(cast(0 as double))"] * 50)
+        assert session.run(f"select inverse(v) from (values {zeros}) as t(v)") == [[None]] * 50
+        letters_of(kafka, job, 52)
+    assert {(one.reason, one.detail) for one in letters} == {
+        ("udf-failed", "inverse(0.0) gave null: ZeroDivisionError: float division by zero"),
+        ("udf-failed", "mistyped(0.0) gave null: WrongResult: expected a double, got str 'none'"),
+    }
+    assert f"{job}: inverse(0.0) gave null" in (state.folder / "logs" / "taskmanager.log").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(kinds.files()))
@@ -132,6 +165,19 @@ def test_a_metric_whose_query_fails_stops_alone_and_says_why(kafka, state, setti
     assert "/ by zero" in one.why
     assert keeper.look() == []
     keeper.undeploy("fails_at_five")
+
+
+def test_a_metric_that_fails_before_each_first_checkpoint_is_not_submitted_without_end(kafka, state, settings):
+    keeper, name = QueryKeeper(state, settings), "fails_like_a_server"
+    query = FAILS.replace("100 / (`count` - 5)", "'Connection refused'")
+    keeper.deploy(replace(kinds.load(POWER), name=name, query=query, inputs=("level_again",)), lambda: None)
+    publish(kafka, "odd", 1, level_again=1.0)
+    one = look_until(keeper, name, "failed", 600)
+    assert one.why.startswith(f"its job ended {keeping.MOST_IN_VAIN} times in a row before its first checkpoint: ")
+    assert "Connection refused" in one.why
+    assert len(one.runs) >= keeping.MOST_IN_VAIN
+    assert keeper.look() == []
+    keeper.undeploy(name)
 
 
 def test_a_pattern_that_gives_something_else_says_what(state, settings, wheel):

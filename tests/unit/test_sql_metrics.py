@@ -177,6 +177,19 @@ def test_a_changed_query_is_another_one_and_a_changed_owner_is_not():
         ),
         ("a.B: x\nCaused by: org.apache.kafka.common.errors.TimeoutException: no broker\n\tat a.b(c)", ""),
         ("x.y.NoResourceAvailableException: Could not acquire the minimum required resources.\n\tat a.b(c)", ""),
+        (
+            "java.util.concurrent.TimeoutException: Heartbeat of TaskManager with id a timed out.\n\tat a.b(c)",
+            "",
+        ),
+        ("x: y\nCaused by: java.io.IOException: No space left on device\n\tat a.b(c)", ""),
+        ("x: y\nCaused by: java.lang.OutOfMemoryError: Java heap space\n\tat a.b(c)", ""),
+        *(
+            (
+                f"a.B: x\nCaused by: java.lang.NumberFormatException: For input string: '{word}'\n\tat a.b(c)",
+                f"For input string: '{word}'",
+            )
+            for word in ("disk_free", "heartbeat", "OutOfMemory", "No space")
+        ),
         ("", "no reason is known"),
     ],
 )

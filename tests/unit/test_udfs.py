@@ -1,6 +1,10 @@
-"""The functions of SQL as plain functions: what they give, and that bad data gives null and never an error."""
+"""The functions of SQL as plain functions: what they give, and that what fails gives null and is told of."""
 
+import json
 import math
+import re
+import sys
+import time
 from decimal import Decimal
 
 import pytest
@@ -10,8 +14,10 @@ from hypothesis import strategies as st
 from udfs.anomaly import anomaly_score
 from udfs.geo import geo_distance
 from udfs.humidity import dew_point
+from udfs.letters import Letters, letters_of, parameters
 from udfs.quality import quality
-from udfs.registry import functions, guarded
+from udfs.registry import Function, functions, guarded
+from udfs.results import WrongResult, as_declared
 from udfs.units import DIMENSIONS, convert_unit
 
 UNITS = [(dimension, unit) for dimension, units in DIMENSIONS.items() for unit in units]
@@ -106,15 +112,112 @@ def test_nothing_is_unusual_where_nothing_says_what_is_usual():
 def test_bad_input_gives_null_and_never_raises(name, data):
     one = functions()[name]
     arguments = [data.draw(BAD) for _ in one.arguments]
-    found = guarded(one.call)(*arguments)
-    assert found is None or isinstance(found, {"double": float | int, "string": str}[one.result])
+    run = guarded(one, unheard)
+    found = run(*arguments)
+    assert found is None or isinstance(found, {"double": float, "string": str}[one.result])
     assert not isinstance(found, float) or math.isfinite(found)
-    assert guarded(one.call)(None, *arguments[1:]) is None
-    assert guarded(one.call)(math.nan, *arguments[1:]) is None
+    assert run(None, *arguments[1:]) is None
+    assert run(math.nan, *arguments[1:]) is None
 
 
 def test_decimals_of_sql_are_numbers():
-    assert guarded(convert_unit)(Decimal("100"), "celsius", "fahrenheit") == pytest.approx(212)
+    run = guarded(functions()["convert_unit"], unheard)
+    assert run(Decimal("100"), "celsius", "fahrenheit") == pytest.approx(212)
+
+
+def unheard(function, error, arguments):
+    """For a test that does not ask what is told."""
+
+
+@pytest.mark.parametrize(
+    ("result", "value", "expected"),
+    [
+        ("double", 3, 3.0),
+        ("double", 2.5, 2.5),
+        ("double", Decimal("2.5"), 2.5),
+        ("bigint", 7, 7),
+        ("bigint", 7.0, 7),
+        ("bigint", Decimal(7), 7),
+        ("bigint", -(2**63), -(2**63)),
+        ("string", "20 °C", "20 °C"),
+        ("boolean", False, False),
+        *((result, None, None) for result in ("double", "bigint", "string", "boolean")),
+    ],
+)
+def test_what_fits_its_type_is_given_as_that_type(result, value, expected):
+    found = as_declared(result, value)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("result", "value", "why"),
+    [
+        ("double", "x", "expected a double, got str 'x'"),
+        ("double", True, "expected a double, got bool True"),
+        ("double", [1.0], "got list"),
+        ("double", 10**400, "too large"),
+        ("bigint", 7.5, "it is not whole"),
+        ("bigint", 2**63, "beyond 64 bits"),
+        ("bigint", True, "got bool"),
+        ("bigint", "7", "got str"),
+        ("string", 7, "expected a string, got int 7"),
+        ("string", b"x", "got bytes"),
+        ("string", "\ud800", "half of a character"),
+        ("boolean", 1, "expected a boolean, got int 1"),
+        ("boolean", "true", "got str"),
+    ],
+)
+def test_what_does_not_fit_its_type_is_told_and_null(result, value, why):
+    with pytest.raises(WrongResult, match=re.escape(why)):
+        as_declared(result, value)
+    told = []
+    assert guarded(Function("made", lambda _: value, result), lambda *one: told.append(one))(1.0) is None
+    [(name, error, arguments)] = told
+    assert (name, type(error), arguments) == ("made", WrongResult, (1.0,))
+
+
+def exits(value):
+    sys.exit(f"at {value}")
+
+
+def divides(value):
+    return 1 / value
+
+
+@pytest.mark.parametrize(("call", "kind"), [(divides, ZeroDivisionError), (exits, SystemExit)])
+def test_what_a_function_raises_is_told_and_null_and_a_missing_argument_is_no_failure(call, kind):
+    told = []
+    run = guarded(Function(call.__name__, call, "double"), lambda *one: told.append(one))
+    assert [run(0.0), run(None), run(math.inf)] == [None, None, None]
+    [(name, error, arguments)] = told
+    assert (name, type(error), arguments) == (call.__name__, kind, (0.0,))
+
+
+def test_failures_are_told_at_most_once_a_second_and_each_is_counted(caplog):
+    letters, failures, began = Letters("", "nowhere", "metric:m"), 0, time.monotonic()
+    while time.monotonic() - began < 2.5:
+        for name in ("divides", "exits"):
+            letters.failed(name, ValueError("no\nsuch thing"), [failures, "x" * 1_000])
+        failures += 1
+    letters.settle(10)
+    seconds = time.monotonic() - began
+    for name in ("divides", "exits"):
+        said = [one.getMessage() for one in caplog.records if f": {name}(" in one.getMessage()]
+        counts = [int(found[1]) if (found := re.search(r"; (\d+) failures", one)) else 1 for one in said]
+        assert sum(counts) == failures
+        assert 3 <= len(said) <= seconds + 2
+        assert said[0].startswith(f"metric:m: {name}(0, 'xxx")
+        assert "gave null: ValueError: no such thing" in said[0]
+        assert all(len(one) < 300 for one in said)
+    assert not letters.running
+
+
+def test_letters_of_a_job_are_found_by_its_parameters_and_else_by_the_environment(monkeypatch):
+    given = parameters("a:1,b:2", "metric:m", "again-")
+    assert letters_of(json.loads(given)) is letters_of(json.loads(given))
+    assert letters_of(json.loads(given)).to == ("a:1,b:2", "again-dead-letter")
+    monkeypatch.setenv("HEADWATER_KAFKA", "c:3")
+    assert letters_of({}).to == ("c:3", "dead-letter")
 
 
 def test_every_function_says_what_it_is_for():
