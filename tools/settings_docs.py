@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from headwater.model import settings
+from headwater.stack import sinks
 
 HEAD = """# Settings
 Each process reads its settings from the environment; `run.env` in the state folder, which the stack writes at its
@@ -38,11 +41,19 @@ def table(kind: type[settings.Settings], without: set[str]) -> str:
     return f"## {title}\n| setting | default | meaning |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
 
 
+def kinds(kind: type[settings.Settings], without: set[str]) -> Iterator[tuple[type[settings.Settings], set[str]]]:
+    """Each class that adds settings, with the names of those that it does not add."""
+    if set(kind.model_fields) - without:
+        yield kind, without
+    for child in kind.__subclasses__():
+        yield from kinds(child, set(kind.model_fields))
+
+
 def page() -> str:
     """The whole page."""
-    shared = set(settings.Settings.model_fields)
-    parts = [table(settings.Settings, set())]
-    parts += [table(kind, shared) for kind in settings.Settings.__subclasses__()]
+    for one in sinks.found():
+        import_module(one.module)  # a sink may have settings of its own, beside it
+    parts = [table(kind, without) for kind, without in kinds(settings.Settings, set())]
     stack = STACK.read_text() if STACK.is_file() else ""
     return HEAD + stack + ("\n" if stack else "") + "\n".join(parts)
 

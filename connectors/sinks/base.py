@@ -1,7 +1,8 @@
 """What a way into a store must promise, so that play and replay leave the same rows.
 
-A new store is one file: a `Sink` with `positions`, `store` and `reset`. Everything else (reading Kafka, coalescing,
-outages, broken records) is here and in `consume.py`.
+A new store is one file: a `Sink` with `positions`, `store` and `disconnect`, a `PROCESS` that says what is started
+(`headwater.stack.sinks`), and a `main`. Everything else (reading Kafka, coalescing, outages, broken records) is here
+and in `consume.py`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,11 @@ from headwater.model.stores import RAW_LOGS, RAW_POSITIONS, RAW_RECORDS, RAW_REF
 from headwater.model.topics import RAW
 from headwater.raw import client as raw
 
+PROCESS = {
+    "says": "raw readings, and where devices belonged, into ClickHouse",
+    "depends": ("topics", "readings"),
+    "beside": ("sink-places",),
+}
 _EVERY_MS = 2_000
 _MOST_BYTES = 8 * 2**20
 _HEAD = struct.Struct("<HIQqH")

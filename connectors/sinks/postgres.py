@@ -28,6 +28,12 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 # UTC: buckets of a day begin at midnight UTC, whatever the server thinks. The limits let a dead instance's locks go.
 _OPTIONS = "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c statement_timeout=120s"
 
+PROCESS = {
+    "says": "aggregates, events, attributes and alerts into PostgreSQL",
+    "depends": ("topics", "tables"),
+    "beside": ("sink-events", "sink-alerts", "sink-attributes"),
+}
+
 
 class PostgresSink(Sink):
     """Rows of `processed-data` into `aggregate_10s`, one transaction a flush: COPY, one versioned upsert, positions.

@@ -17,6 +17,11 @@ from headwater.model.settings import SinkSettings
 from headwater.model.stores import LOG_TIME_KEY, devices_key, latest_key
 from headwater.model.topics import RAW
 
+PROCESS = {
+    "says": "latest values and active alerts into Valkey",
+    "depends": ("topics", "valkey"),
+    "beside": ("sink-active-alerts",),
+}
 _LINGER_MS = 50
 
 

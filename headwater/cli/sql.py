@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import readline
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from headwater.cli import sql_queries
+from headwater.cli import sql_queries, sql_typing
 from headwater.cli.show import console as terminal
 from headwater.cli.show import errors, told
 from headwater.cli.sql_console import HELP, Console, Reading, talk
@@ -21,7 +20,6 @@ from headwater.sql import tables
 from headwater.sql.keeping import ensure_gateway
 from headwater.sql.session import Session
 from headwater.stack import gateway, submit
-from headwater.stack.files import write_private
 from headwater.stack.state import State
 
 app = typer.Typer(help="Analysts' SQL: a console, and metrics and patterns as files.", invoke_without_command=True)
@@ -29,9 +27,6 @@ app.command(name="test")(sql_queries.try_)
 app.command()(sql_queries.deploy)
 app.command()(sql_queries.undeploy)
 app.command(name="list")(sql_queries.list_)
-
-HISTORY = "sql_history"
-HISTORY_LINES = 2_000
 
 
 @contextmanager
@@ -54,7 +49,7 @@ def tables_(
         options = tables.properties(settings, str(submit.wheel(state)), 1)
         reading = Reading().changed("from", start).changed("until", until)
         lines = [f"set '{key}' = '{value}'" for key, value in options.items()]
-        for each in [*lines, *tables.opening(settings, reading.scan())]:
+        for each in [*lines, *tables.opening(settings, reading.begin())]:
             typer.echo(f"{each};")
 
 
@@ -79,12 +74,11 @@ def sql(
             raise StackError(f"Expected a file, there is no {file}.")
         with open_session(state, settings) as session:
             one = Console(session, settings, reading, typer.echo, as_json)
-            one.open()
             try:
                 if text:
                     one.script(text)
                 else:
-                    _interactive(state, one)
+                    _interactive(state.folder, one)
             except KeyboardInterrupt:
                 one.cancel()
                 raise typer.Exit(130) from None
@@ -92,23 +86,7 @@ def sql(
                 raise StackError(f"Flink does not answer: {error}", "`headwater status`.") from error
 
 
-def _interactive(state: State, one: Console) -> None:
-    history = state.folder / HISTORY
-    if not history.is_file():
-        write_private(history, "")
-    words = one.words()
-    readline.read_history_file(history)
-    readline.set_history_length(HISTORY_LINES)
-    readline.set_completer_delims(" \t\n()=<>+-*/,;`'\"")
-    readline.set_completer(lambda text, place: _completed(words, text, place))
-    readline.parse_and_bind("tab: complete")
+def _interactive(folder: Path, one: Console) -> None:
     terminal.print(f"Flink SQL; statements end with ; and [bold]\\?[/bold] tells more.\n[dim]{escape(HELP)}[/dim]")
-    try:
+    with sql_typing.helped(folder):
         talk(one, input, lambda text: errors.print(f"[red]✗[/red] {escape(text)}"))
-    finally:
-        readline.write_history_file(history)
-
-
-def _completed(words: list[str], text: str, place: int) -> str | None:
-    found = [word for word in words if word.startswith(text.lower())]
-    return found[place] if place < len(found) else None

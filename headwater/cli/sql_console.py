@@ -1,4 +1,4 @@
-"""The console: statements to `;`, over a session that knows all tables, views and functions from its start."""
+"""The console: statements to `;`, over a session that knows all tables, views and functions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from headwater.sql.split import statements
 from headwater.stack import probes
 from udfs.registry import functions
 
+COMMANDS = ("\\?", "\\d", "\\df", "\\q")
 _SET = re.compile(r"set\s+'headwater\.(\w+)'\s*=\s*'([^']*)'", re.I)
 _WORDS = """
 and as between by case cast count create cross describe desc distinct else end explain from full group having in inner
@@ -40,18 +41,18 @@ class Reading:
     until: Literal["now", "never"] = "never"
     rows: int | None = None
 
-    def scan(self) -> str:
-        """As options of a table. Raises `BadRequest` if `start` is no moment."""
+    def begin(self) -> tables.Start:
+        """As options of tables. Raises `BadRequest` if `start` is no moment."""
         if self.start == "latest":
-            return tables.scan(None, latest=True)
+            return tables.start(None, latest=True)
         start = None if self.start == "earliest" else moment(self.start)
-        return tables.scan(start, until_now=self.until == "now")
+        return tables.start(start, until_now=self.until == "now")
 
     def changed(self, name: str, value: str) -> Reading:
         """With one of the three set. Raises `BadRequest` on an unknown name or value."""
         if name == "from":
             new = Reading(value, self.until, self.rows)
-            new.scan()
+            new.begin()
             return new
         if name == "until" and value in ("now", "never"):
             return Reading(self.start, "now" if value == "now" else "never", self.rows)
@@ -64,7 +65,10 @@ class Reading:
 
 
 class Console:
-    """Runs statements and shows what they give. `flink` is the cluster's address; `write` takes a line."""
+    """Runs statements and shows what they give; `write` takes a line.
+
+    A table, view or function is made when a statement first names it. All of them start reading at one moment.
+    """
 
     def __init__(
         self,
@@ -75,13 +79,9 @@ class Console:
         json: bool = False,
     ) -> None:
         self._session, self._settings, self._reading = session, settings, reading
+        self._begin = reading.begin()
+        self._known: set[str] = set()
         self._write, self._show = write, as_json if json else as_table
-        self._columns: list[str] = []
-
-    def open(self) -> None:
-        """Makes tables, views and functions known."""
-        for each in tables.opening(self._settings, self._reading.scan()):
-            self._session.run(each)
 
     def script(self, text: str) -> None:
         """Runs all statements of `text`; the last one needs no `;`. Raises at the first that fails."""
@@ -99,10 +99,23 @@ class Console:
         elif found := _SET.fullmatch(statement):
             self._reading = self._reading.changed(found[1].lower(), found[2])
             if found[1].lower() != "rows":
-                for each in tables.reopening(self._settings, self._reading.scan()):
+                self._begin = self._reading.begin()
+                for each in tables.reopening(self._known, self._settings, self._begin):
                     self._session.run(each)
         else:
+            self._know(statement)
             self._execute(statement)
+
+    def _know(self, statement: str) -> None:
+        """Makes what a statement names and the session does not know yet."""
+        new = tables.needed(statement, self._known)
+        for name, each in zip(new, tables.made(new, self._settings, self._begin), strict=True):
+            self._session.run(each)
+            self._known.add(name)
+        called = [name for name in tables.called(statement) if name not in self._known]
+        for name, each in zip(called, tables.made_functions(called), strict=True):
+            self._session.run(each)
+            self._known.add(name)
 
     def _execute(self, statement: str) -> None:
         if re.match(r"(select|with|insert|execute|\()", statement, re.I):
@@ -143,15 +156,21 @@ class Console:
         for name, says in found:
             self._write(f"  {name.ljust(width)}  {says}")
 
-    def words(self) -> list[str]:
-        """What can be completed: keywords, tables, columns, functions, commands."""
-        if not self._columns:
-            found: set[str] = set()
-            for name in tables.known():
-                found |= {str(row[0]) for row in self._session.run(f"describe {name}")}
-            self._columns = sorted(found)
+
+def completions(line: str, text: str) -> list[str]:
+    """What `text`, the last word of `line`, may become: keywords, tables, columns, functions, commands.
+
+    A command stands at the beginning of a line; behind one only a table or a view can stand.
+    """
+    before = line[: len(line) - len(text)].strip()
+    if text.startswith("\\"):
+        found: Iterable[str] = COMMANDS if not before else ()
+    elif before.startswith("\\"):
+        found = tables.known() if before == "\\d" else ()
+    else:
         own = ["headwater.from", "headwater.until", "headwater.rows"]
-        return sorted({*_WORDS.split(), *tables.known(), *functions(), *self._columns, *own})
+        found = {*_WORDS.split(), *tables.known(), *functions(), *tables.columns(), *own}
+    return sorted(word for word in found if word.startswith(text.lower()))
 
 
 def check_slots(flink: str, wanted: int) -> None:

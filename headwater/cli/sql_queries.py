@@ -43,7 +43,7 @@ def try_(name: Annotated[str, typer.Argument(help="a metric or a pattern; withou
 def _tried(state: State, settings: JobSettings, one: Query) -> list[str]:
     check_slots(settings.flink, 1)
     with Session(gateway.url(state), tables.properties(settings, str(submit.wheel(state)), 1)) as session:
-        return trial.run(session, one)
+        return trial.run(session, one, settings)
 
 
 def _tell(name: str, wrong: list[str]) -> None:

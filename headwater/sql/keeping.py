@@ -69,10 +69,13 @@ def options(state: State, settings: JobSettings, one: Deployed, wheel: str, save
 def job_statements(settings: JobSettings, one: Deployed) -> list[str]:
     """All that a session must run before the insert, and the insert."""
     query = one.as_query()
+    sources, views = query.source_statements(one.run, settings), query.view_statements()
+    begin = tables.start(one.run.from_ms or None)
     return [
         *query.function_statements(),
-        *query.source_statements(one.run, settings),
-        *query.view_statements(),
+        *sources,
+        *query.other_statements([*sources, *views], settings, begin, f"headwater-{one.job}"),
+        *views,
         query.insert_statement(one.run),
     ]
 

@@ -114,10 +114,10 @@ class Metric(Query):
 
     def source_statements(self, run: Run, settings: JobSettings) -> list[str]:
         """Rows of `processed-data`, which it reads and writes."""
-        start = tables.scan(run.from_ms or None)
+        begin = tables.start(run.from_ms or None)
         return [
-            tables.statement("analysis/panes_log", settings, start, f"headwater-{run.job}"),
-            tables.statement("sources/processed_data", settings, start),
+            tables.statement("analysis/panes_log", settings, begin, f"headwater-{run.job}"),
+            tables.statement("sources/processed_data", settings, begin),
         ]
 
     def given_statements(self) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from headwater.model.alert import pattern_rule
 from headwater.model.rule import SEVERITIES
 from headwater.model.settings import JobSettings
+from headwater.model.topics import ALERTS
 from headwater.sql import tables
 from headwater.sql.fields import Check, Fields
 from headwater.sql.query import TENANT, TYPES, Key, Query, Run, literal, only
@@ -91,6 +92,8 @@ class Pattern(Query):
                 f"{self.name}.sql: expected `within interval …` after each pattern (…), got {bounds} for {matches}: "
                 "without it a match that never ends is remembered for ever"
             )
+        if ALERTS.name in tables.words(self.query):
+            wrong.append(f"{self.name}.sql: expected no alerts in it, got some: that is where its own matches go")
         return wrong
 
     @property
@@ -109,11 +112,11 @@ class Pattern(Query):
 
     def source_statements(self, run: Run, settings: JobSettings) -> list[str]:
         """Readings of its inputs alone, and where alerts go."""
-        start, group = tables.scan(run.from_ms or None), f"headwater-{run.job}"
+        begin, group = tables.start(run.from_ms or None), f"headwater-{run.job}"
         return [
-            tables.statement("sources/raw_sensor_data", settings, start, group),
-            tables.statement("analysis/slices", settings, start, group, only(self.inputs)),
-            tables.statement("sources/alerts", settings, start),
+            tables.statement("sources/raw_sensor_data", settings, begin, group),
+            tables.statement("analysis/slices", settings, begin, group, only(self.inputs)),
+            tables.statement("sources/alerts", settings, begin),
         ]
 
     def given_statements(self) -> list[str]:

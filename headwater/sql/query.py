@@ -16,16 +16,19 @@ import yaml
 
 from headwater.model.errors import BadRequest, NotFound
 from headwater.model.settings import JobSettings, project_folder
+from headwater.sql import tables
 from headwater.sql.fields import Fields
 from headwater.sql.session import Row
 from headwater.sql.split import statements
-from udfs.registry import functions
+from headwater.sql.tables import Start
 
 Key = tuple[Any, ...]
 """What a row is known by: tenant and device, and what else a kind of query says."""
 
 TENANT = "test"
 """Of rows in a test that name no tenant."""
+
+_MADE = re.compile(r"^create temporary (?:table|view) (\w+)", re.M)
 
 TYPES = {str: "string", int: "bigint", float: "double"}
 
@@ -174,13 +177,17 @@ class Query(ABC):
     def named(self, key: Key) -> str:
         """The same for people."""
 
+    def other_statements(self, made: Iterable[str], settings: JobSettings, begin: Start, group: str) -> list[str]:
+        """The other tables and views of `sql/` that the query names, and what they are made of.
+
+        `made` are the statements that are run anyway; reading starts where `begin` says, as the Kafka group `group`.
+        """
+        there = {match[1] for each in made for match in _MADE.finditer(each)}
+        return list(tables.made(tables.needed(self.query, there), settings, begin, group))
+
     def function_statements(self) -> list[str]:
         """The functions of `udfs` that the query names: each session that has one starts a Python beside it."""
-        return [
-            f"create temporary system function {name} as 'udfs.flink.{name}' language python"
-            for name in functions()
-            if name in self.query.lower()
-        ]
+        return list(tables.made_functions(tables.called(self.query)))
 
     def explained(self, said: str) -> str:
         """Flink's reason, with what a query must give where a column of it is what is missing."""

@@ -1,15 +1,20 @@
-"""What a session knows from its start: the tables and views of `sql/`, and the functions of `udfs`.
+"""What a session knows: the tables and views of `sql/`, and the functions of `udfs`.
 
-The statements are those of the jobs, completed in the same way, but for the place in the log where reading starts.
+The statements are those of the jobs, completed in the same way, but for the place in the log where reading starts. A
+table, view or function is made when a statement first names it (`needed`): a session that asks for one waits for no
+other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from string import Template
 
+from headwater.clock import now_ms
 from headwater.model.settings import JobSettings
 from jobs.environment import options
 from jobs.statements import Log, values
@@ -18,41 +23,100 @@ from udfs.registry import functions
 
 SOURCES = (
     "sources/raw_sensor_data",
+    "sources/raw_records",
+    "sources/device_registry",
+    "sources/alert_rules",
+    "sources/device_records",
     "sources/processed_data",
+    "sources/enriched_data",
     "sources/corrections",
     "sources/dead_letter",
     "analysis/panes_log",
+    "analysis/alerts",
 )
 VIEWS = (
     *(f"views/{name}" for name in ("packs", "on_time", "seen", "seen_before", "fresh")),
     *(f"views/{name}" for name in ("masked_stamps", "masked_values", "pieces")),
+    *(f"views/{name}" for name in ("registry", "enriched", "fleet_pieces", "device_packs", "control")),
     "analysis/panes",
     "analysis/readings",
     "analysis/slices",
     "analysis/readings_in_order",
+    "analysis/rules",
 )
 """In an order in which each is made of what stands before it."""
 
+LEFT_OUT = {
+    "sources/alerts": "where jobs write events of alerts as text; `analysis/alerts` reads them, column by column",
+    "sinks/aggregates": "an insert of the aggregation job",
+    "sinks/late_packs": "an insert of the aggregation job",
+    "sinks/bad_records": "an insert of the aggregation job",
+    "sinks/alert_events": "an insert of the alerting job",
+    "sinks/enriched_packs": "an insert of the enrichment job",
+    "analysis/metric_sink": "the insert of a deployed metric",
+    "analysis/metric_rows": "made around the query of a metric",
+    "analysis/pattern_sink": "the insert of a deployed pattern",
+    "analysis/pattern_rows": "made around the query of a pattern",
+    "analysis/given_slices": "made of the rows that the test of a pattern is given",
+}
+"""The files of `sql/` that no session knows, and why: what writes is not for analysts."""
 
-def scan(start: int | None, latest: bool = False, until_now: bool = False) -> str:
-    """The options of a Kafka table that reads from log time `start` (epoch ms; None: from the oldest record on).
+_READ = """\
+'connector' = 'kafka',
+    'properties.group.id' = '${group}',
+    'properties.enable.auto.commit' = 'false',
+    'scan.topic-partition-discovery.interval' = '0',
+    'value.json.ignore-parse-errors' = 'true',
+    ${scan}"""
+"""What a table says that is read from, where jobs only write to it."""
+
+_WORD = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(\w+)")
+_FROM = re.compile(r"\b(?:from|join|like) (\w+)")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where tables start and stop reading, as options: `scan` of the log, `registry` of the registry's log.
+
+    The registry starts an hour before the log: every device was published again in it, so what was in force is known at
+    the first record (see `jobs.statements.Log.registry_scan`). Rules are always read from their beginning.
+    """
+
+    scan: str
+    registry: str
+    bounded: bool = False
+
+
+def start(at: int | None, latest: bool = False, until_now: bool = False) -> Start:
+    """Reading from log time `at` (epoch ms; None: from the oldest record on).
 
     `latest`: from the end of the log on. `until_now`: it ends at the end that the log has now.
     """
     if latest:
-        return "'scan.startup.mode' = 'latest-offset',"
-    return Log(from_ms=start, bounded=until_now).scan()
+        return Start("'scan.startup.mode' = 'latest-offset',", Log(from_ms=now_ms()).registry_scan())
+    log = Log(from_ms=at, bounded=until_now)
+    return Start(log.scan(), log.registry_scan(), until_now)
 
 
-def statement(
-    name: str, settings: JobSettings, start_options: str, group: str = "headwater-sql", only: str = ""
-) -> str:
-    """The text of `sql/<name>.sql` with reading starting where `start_options` say.
+def statement(name: str, settings: JobSettings, begin: Start, group: str = "headwater-sql", only: str = "") -> str:
+    """The text of `sql/<name>.sql` with reading starting where `begin` says.
 
     `group` is the Kafka group under which a job commits how far it has come, `only` a further condition.
     """
-    given = {**values(settings, Log()), "group": group, "scan": start_options, "only": only}
+    own = {"group": group, "scan": begin.scan, "registry_scan": begin.registry, "only": only}
+    given = {**values(settings, Log()), **own}
     return Template(text(name)).substitute(given, flaw=Template(flaw()).substitute(given))
+
+
+def readable(name: str, settings: JobSettings, begin: Start, group: str = "headwater-sql") -> str:
+    """The same of a table or view that is read from, also where the file is of a table that jobs only write to."""
+    made = statement(name, settings, begin, group)
+    if name == "sources/alert_rules" and begin.bounded:
+        return made.replace("'earliest-offset',", "'earliest-offset',\n    'scan.bounded.mode' = 'latest-offset',")
+    if "'connector' = 'kafka'" in made and "scan.startup.mode" not in made:
+        read = Template(_READ).substitute(group=group, scan=begin.scan)
+        return made.replace("'connector' = 'kafka',", read)
+    return made
 
 
 def flaw() -> str:
@@ -71,26 +135,84 @@ def text(name: str) -> str:
 def known() -> dict[str, str]:
     """Every table and view by name, with what it holds: the comment above it."""
     found = {}
-    for name in (*SOURCES, *VIEWS):
-        comment = [line.removeprefix("--").strip() for line in text(name).splitlines() if line.startswith("--")]
-        found[name.partition("/")[2]] = " ".join(comment).partition(". ")[0].rstrip(".")
+    for name, file in _files().items():
+        comment = [line.removeprefix("--").strip() for line in text(file).splitlines() if line.startswith("--")]
+        found[name] = " ".join(comment).partition(". ")[0].rstrip(".")
     return dict(sorted(found.items()))
 
 
-def opening(settings: JobSettings, start_options: str, python: bool = True) -> Iterator[str]:
-    """The statements with which a session begins."""
-    for name in (*SOURCES, *VIEWS):
-        yield statement(name, settings, start_options)
-    if python:
-        for name in functions():
-            yield f"create temporary system function {name} as 'udfs.flink.{name}' language python"
+def words(statement: str) -> set[str]:
+    """The words of a statement, in lower case, without those in quotes and comments."""
+    return {match[1].lower() for match in _WORD.finditer(statement) if match[1]}
 
 
-def reopening(settings: JobSettings, start_options: str) -> Iterator[str]:
-    """The statements by which the tables of a session start reading somewhere else; views follow their tables."""
-    for name in SOURCES:
-        yield f"drop temporary table if exists {name.partition('/')[2]}"
-        yield statement(name, settings, start_options)
+def columns() -> set[str]:
+    """The names of the columns of all tables and views, as the files have them: one a line, four spaces in."""
+    found: set[str] = set()
+    for file in SOURCES:
+        found |= set(re.findall(r"^ {4}`?([a-z]\w*)", text(file).partition("\n) with (")[0], re.M))
+    for file in VIEWS:
+        listed = text(file).partition("\nselect\n")[2].partition("\nfrom ")[0]
+        found |= set(re.findall(r"^ {4}\S*?(?:.*\W)?([a-z]\w*)`?,?$", listed, re.M))
+    return found - {"case", "watermark", "primary"}
+
+
+@cache
+def _files() -> dict[str, str]:
+    return {file.partition("/")[2]: file for file in (*SOURCES, *VIEWS)}
+
+
+@cache
+def _below(name: str) -> frozenset[str]:
+    """The tables and views that one is made of, itself too."""
+    order = list(_files())
+    named = set(_FROM.findall(text(_files()[name]))).intersection(order[: order.index(name)])
+    return frozenset({name}.union(*(_below(one) for one in named)))
+
+
+def needed(statement: str, but: Collection[str] = ()) -> list[str]:
+    """The tables and views that a statement names, and what they are made of, in an order in which they can be made.
+
+    What is in `but` is there already, with all that it is made of. A word that only looks like the name of a table
+    makes one that nobody reads, which costs nothing but the time to make it.
+    """
+    named = words(statement)
+    if "show" in named and named & {"tables", "views"}:
+        named |= _files().keys()
+    wanted: set[str] = set().union(*(_below(one) for one in named & _files().keys() if one not in but))
+    return [name for name in _files() if name in wanted and name not in but]
+
+
+def called(statement: str) -> list[str]:
+    """The functions of `udfs` that a statement names."""
+    named = words(statement)
+    return [name for name in functions() if name in named or {"show", "functions"} <= named]
+
+
+def made(names: Iterable[str], settings: JobSettings, begin: Start, group: str = "headwater-sql") -> Iterator[str]:
+    """The statements that make tables and views of these names."""
+    for name in names:
+        yield readable(_files()[name], settings, begin, group)
+
+
+def made_functions(names: Iterable[str]) -> Iterator[str]:
+    """The statements that make functions of these names."""
+    for name in names:
+        yield f"create temporary system function {name} as 'udfs.flink.{name}' language python"
+
+
+def opening(settings: JobSettings, begin: Start) -> Iterator[str]:
+    """The statements that make all tables, views and functions."""
+    yield from made(_files(), settings, begin)
+    yield from made_functions(functions())
+
+
+def reopening(names: Collection[str], settings: JobSettings, begin: Start) -> Iterator[str]:
+    """The statements by which the tables among `names` start reading somewhere else; views follow their tables."""
+    tables = [name for name, file in _files().items() if name in names and file in SOURCES]
+    for name in tables:
+        yield f"drop temporary table if exists {name}"
+    yield from made(tables, settings, begin)
 
 
 def properties(settings: JobSettings, wheel: str, parallelism: int, job: str = "sql") -> dict[str, str]:

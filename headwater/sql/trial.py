@@ -6,19 +6,26 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headwater.clock import now_ms
 from headwater.model.errors import BadRequest
+from headwater.model.settings import JobSettings
+from headwater.sql import tables
 from headwater.sql.query import Key, Query
 from headwater.sql.session import Session
 
 _TOLERANCE = 1e-9
 
 
-def run(session: Session, query: Query) -> list[str]:
+def run(session: Session, query: Query, settings: JobSettings) -> list[str]:
     """Runs the test of a query in a fresh session; a line for each difference.
 
+    Other tables that it names are as they are now: the log holds nothing new, the registry no device of the test.
     Raises `BadRequest` with Flink's reason if the query is none.
     """
-    for each in [*query.function_statements(), *query.given_statements(), *query.view_statements()]:
+    given, views = query.given_statements(), query.view_statements()
+    begin = tables.start(now_ms(), until_now=True)
+    others = query.other_statements([*given, *views], settings, begin, "headwater-sql")
+    for each in [*query.function_statements(), *given, *others, *views]:
         try:
             session.run(each)
         except BadRequest as error:

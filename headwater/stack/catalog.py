@@ -24,6 +24,7 @@ from headwater.stack import (
     places,
     postgres,
     probes,
+    sinks,
     submit,
     topics,
     valkey,
@@ -95,27 +96,7 @@ def workers(state: State) -> list[Program]:
             ("topics", "jobmanager", "code"),
             kept.probe(state),
         ),
-        worker(
-            "sink-postgres",
-            "connectors.sinks.postgres",
-            "aggregates, events, attributes and alerts into PostgreSQL",
-            ("topics", "tables"),
-            alive("sink-postgres", "sink-events", "sink-alerts", "sink-attributes"),
-        ),
-        worker(
-            "sink-valkey",
-            "connectors.sinks.valkey",
-            "latest values and active alerts into Valkey",
-            ("topics", "valkey"),
-            alive("sink-valkey", "sink-active-alerts"),
-        ),
-        worker(
-            "sink-clickhouse",
-            "connectors.sinks.clickhouse",
-            "raw readings, and where devices belonged, into ClickHouse",
-            ("topics", "readings"),
-            alive("sink-clickhouse", "sink-places"),
-        ),
+        *(worker(one.name, one.module, one.says, one.depends, alive(*one.alive)) for one in sinks.found()),
         worker(
             CORRECTIONS.name,  # the worker is named as the topic that it works off
             "headwater.workers.corrections",

@@ -13,7 +13,7 @@ import psutil
 from headwater.clock import now_ms
 from headwater.model.errors import HeadwaterError, NotFound, StackError
 from headwater.model.settings import AgentSettings
-from headwater.stack import catalog, jobs, kept, orphans, plan, postgres, probes, record
+from headwater.stack import catalog, jobs, kept, orphans, plan, postgres, probes, record, sinks
 from headwater.stack.plan import Failed, Report
 from headwater.stack.program import Program, Task, why_not_ready
 from headwater.stack.state import State, is_free
@@ -149,13 +149,14 @@ def _first_data(state: State, since_ms: int, report: Report) -> list[Failed]:
     return [Failed("data", late)]
 
 
-ORDER = (
-    ("fleet", "agent", "sql-gateway"),
-    ("bridge", "broker", "pulse", "jobs", "api"),
-    ("sink-postgres", "sink-valkey", "sink-clickhouse", "taskmanager", "jobmanager"),
-    ("kafka", "postgres", "valkey", "clickhouse"),
-)
-"""Against the stream: devices first, stores last, so that nobody loses what it talks to."""
+def order() -> tuple[tuple[str, ...], ...]:
+    """Against the stream: devices first, stores last, so that nobody loses what it talks to."""
+    return (
+        ("fleet", "agent", "sql-gateway"),
+        ("bridge", "broker", "pulse", "jobs", "api"),
+        (*(one.name for one in sinks.found()), "taskmanager", "jobmanager"),
+        ("kafka", "postgres", "valkey", "clickhouse"),
+    )
 
 
 def down(report: Report) -> None:
@@ -164,7 +165,7 @@ def down(report: Report) -> None:
     supervisor = Supervisor(state)
     if supervisor.alive():
         known = set(supervisor.programs())
-        for number, group in enumerate(ORDER):
+        for number, group in enumerate(order()):
             if number == 1:
                 supervisor.stop("jobs")
                 _savepoint(state, known, report)

@@ -2,12 +2,14 @@
 
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from headwater.model import settings, topics
 from headwater.model.pack import REASONS
+from headwater.stack import sinks
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = {".png", ".ico", ".woff2", ".svg"}
@@ -34,6 +36,8 @@ def setting_classes() -> list[type[settings.Settings]]:
     def below(kind: type[settings.Settings]) -> list[type[settings.Settings]]:
         return [kind, *(leaf for child in kind.__subclasses__() for leaf in below(child))]
 
+    for one in sinks.found():
+        import_module(one.module)  # a sink may have settings of its own
     return below(settings.Settings)
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,13 +14,17 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer
 
+from headwater.cli.sql_console import Console, Reading
 from headwater.model import topics
 from headwater.model.alert import AlertEvent
 from headwater.model.codec import decode, device_key, encode, row_key
+from headwater.model.device import DeviceRecord
 from headwater.model.pack import Aggregate, DeadLetter, Pack, pane_of
-from headwater.model.settings import PulseSettings, Settings
-from headwater.sql import deployed
+from headwater.model.settings import JobSettings, PulseSettings, Settings
+from headwater.sql import deployed, tables
 from headwater.sql.keeping import QueryKeeper
+from headwater.sql.session import Session
+from headwater.sql.split import statements
 from headwater.stack import flink, gateway, jars, migrate, postgres
 from headwater.stack.foreground import running
 from headwater.stack.state import State
@@ -27,6 +32,7 @@ from headwater.stack.topics import create_all
 from headwater.workers.pulse import Pulse
 
 TENANT = "analysts"
+DOCS = Path(__file__).parents[2] / "docs/sql.md"
 
 
 @contextmanager
@@ -56,6 +62,20 @@ def stack(kafka: str, postgres_server: State, folder: Path, empty: Path) -> Iter
             pulse.join()
 
 
+def answers(state: State, settings: JobSettings, wheel: str, reading: Reading, statement: str) -> list:
+    """What the console says to a statement, an object a row."""
+    said: list[str] = []
+    with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
+        Console(session, settings, reading, said.append, json=True).run(statement)
+    return [json.loads(line) for line in said]
+
+
+def documented(words: str) -> str:
+    """The example of docs/sql.md that has these words."""
+    [found] = [one for one in re.findall(r"```sql\n(.*?)```", DOCS.read_text(), re.S) if words in one]
+    return statements(found)[0][0]
+
+
 def producer(kafka: str) -> Producer:
     """One that puts a device into the partition where its door would."""
     return Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 5})
@@ -79,6 +99,14 @@ def publish(kafka: str, device: str, count: int, **sums: float) -> int:
         out.produce(topics.PROCESSED.name, key=row_key(row), value=encode(row), timestamp=now)
     assert out.flush(30) == 0
     return pane
+
+
+def known(kafka: str, device: str, site: str) -> None:
+    """The registry says that a device is at a site."""
+    record = DeviceRecord(v=1, tenant=TENANT, device=device, version=1, changed_ms=1, site=site, model="boiler")
+    out = producer(kafka)
+    out.produce(topics.DEVICE_REGISTRY.name, key=device_key(TENANT, device), value=encode(record))
+    assert out.flush(30) == 0
 
 
 def publish_packs(kafka: str, packs: Iterable[Pack]) -> None:

@@ -29,7 +29,8 @@ from headwater.truth.span import Entry, Reader
 from headwater.truth.stores import RawRows, Rows
 from tests.integration.raw_sinks import fresh_store
 from tests.integration.raw_store import say
-from tests.integration.sinks import PostgresStore, fresh_database
+from tests.integration.sinks import fresh_database
+from tests.integration.stores.postgres import PostgresStore
 
 PARTITIONS = 2
 SHAPE = LogShape(devices=5, seconds=90, partitions=PARTITIONS, tenant="t1")

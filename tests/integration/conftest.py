@@ -19,7 +19,7 @@ from headwater.stack.foreground import running
 from headwater.stack.state import State
 from tests.integration.api_server import Log, Stores
 from tests.integration.sink_processes import Process
-from tests.integration.sinks import Store
+from tests.integration.stores import Store
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ from headwater.workers.ends import next_offsets
 from headwater.workers.pulse import beat
 from tests.integration.raw_store import empty, passed, put
 from tests.integration.sink_processes import Process, until
-from tests.integration.sinks import PostgresStore, fresh_database
+from tests.integration.sinks import fresh_database
+from tests.integration.stores.postgres import PostgresStore
 
 PARTITIONS = 2
 HORIZON_MS = 60_000

@@ -15,7 +15,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from headwater.model import codec
 from headwater.model.pack import DeadLetter
 from headwater.model.topics import DEAD_LETTER, PROCESSED
-from tests.integration.sinks import PostgresStore, Store, panes, row
+from tests.integration.sinks import panes, row
+from tests.integration.stores import Store
+from tests.integration.stores.postgres import PostgresStore
 
 PATIENCE_S = 180
 

@@ -24,7 +24,8 @@ from headwater.stack.foreground import running
 from headwater.stack.state import State
 from tests.integration.alert_log import append, held
 from tests.integration.sink_processes import dead_letters, until
-from tests.integration.sinks import ValkeyStore, create_topics
+from tests.integration.sinks import create_topics
+from tests.integration.stores.valkey import ValkeyStore
 from tests.unit.alert_stories import active, episodes, replayed, story
 
 

@@ -14,7 +14,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.sinks.base import Sink
 from tests.integration.mqtt_line import eventually, line, readings
-from tests.integration.sinks import PostgresStore, Store, ValkeyStore, fresh_database, opened, row
+from tests.integration.sinks import fresh_database, opened, row
+from tests.integration.stores import Store
+from tests.integration.stores.postgres import PostgresStore
+from tests.integration.stores.valkey import ValkeyStore
 from tests.integration.test_doors_under_stress import OwnKafka
 from tests.integration.three_kafkas import ThreeKafkas
 

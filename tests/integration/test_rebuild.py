@@ -20,7 +20,9 @@ from headwater.stack.record import record
 from headwater.stack.state import State
 from headwater.workers.pulse import Pulse
 from tests.integration import rebuilding as parts
-from tests.integration.sinks import PostgresStore, ValkeyStore, fresh_database
+from tests.integration.sinks import fresh_database
+from tests.integration.stores.postgres import PostgresStore
+from tests.integration.stores.valkey import ValkeyStore
 
 NAME = "aggregation"
 HORIZON_MS = 30_000

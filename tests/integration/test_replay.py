@@ -21,7 +21,8 @@ from headwater.truth.logs import START_MS, LogShape, random_log
 from headwater.truth.reference import Reference
 from headwater.truth.replay import OWN, Replay, Wanted
 from headwater.truth.span import Entry, Reader
-from tests.integration.sinks import PostgresStore, fresh_database
+from tests.integration.sinks import fresh_database
+from tests.integration.stores.postgres import PostgresStore
 
 PARTITIONS = 2
 SHAPE = LogShape(devices=4, seconds=60, partitions=PARTITIONS, horizon_ms=60_000, late=0.15)

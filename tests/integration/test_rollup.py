@@ -14,7 +14,8 @@ from connectors.sinks.postgres import PostgresSink
 from connectors.sinks.rollup import ROLLED, roll_up, roll_up_all
 from headwater.model.settings import SinkSettings
 from headwater.model.stores import LEVEL
-from tests.integration.sinks import T0, PostgresStore, fresh_database, opened, row
+from tests.integration.sinks import T0, fresh_database, opened, row
+from tests.integration.stores.postgres import PostgresStore
 
 DAY_MS = 86_400_000
 

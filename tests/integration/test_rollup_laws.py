@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from connectors.sinks.rollup import ROLLED, roll_up, roll_up_all
 from headwater.model.pack import Aggregate
 from headwater.model.stores import LEVEL, LEVELS
-from tests.integration.sinks import PostgresStore, fresh_database, opened, row
+from tests.integration.sinks import fresh_database, opened, row
+from tests.integration.stores.postgres import PostgresStore
 
 START_MS = int(datetime(2025, 12, 30, 23, 58, tzinfo=UTC).timestamp() * 1000)
 DAY_MS = 86_400_000

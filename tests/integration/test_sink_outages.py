@@ -15,7 +15,9 @@ from headwater.stack import foreground, jars, kafka, postgres, valkey
 from headwater.stack.program import Program
 from headwater.stack.state import State
 from tests.integration.sink_processes import Process, complete, partials, produce, until
-from tests.integration.sinks import T0, PostgresStore, ValkeyStore, create_topics, fresh_database, row
+from tests.integration.sinks import T0, create_topics, fresh_database, row
+from tests.integration.stores.postgres import PostgresStore
+from tests.integration.stores.valkey import ValkeyStore
 
 
 class Server:

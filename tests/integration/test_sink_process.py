@@ -8,7 +8,10 @@ import pytest
 from headwater.model import codec
 from headwater.model.topics import DEAD_LETTER, PROCESSED
 from tests.integration.sink_processes import complete, dead_letters, partials, produce, until
-from tests.integration.sinks import T0, PostgresStore, Store, ValkeyStore, create_topics, fresh_database, row
+from tests.integration.sinks import T0, create_topics, fresh_database, row
+from tests.integration.stores import Store
+from tests.integration.stores.postgres import PostgresStore
+from tests.integration.stores.valkey import ValkeyStore
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ One cluster for all of it; a busy machine needs minutes for its start.
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,11 @@ import pytest
 
 from connectors.sinks.alerts import AlertSink
 from headwater.cli.sql_console import Console, Reading
+from headwater.model import topics
+from headwater.model.alert import AlertEvent
+from headwater.model.codec import device_key, encode
 from headwater.model.errors import BadRequest
+from headwater.model.rule import Rule, Threshold
 from headwater.model.settings import JobSettings, SinkSettings
 from headwater.sql import deployed, keeping, kinds, tables, trial
 from headwater.sql.keeping import QueryKeeper
@@ -25,9 +30,13 @@ from tests.integration.analysts import (
     TENANT,
     Match,
     alerts_of,
+    answers,
+    documented,
     in_order,
+    known,
     letters_of,
     look_until,
+    producer,
     publish,
     publish_packs,
     random_packs,
@@ -67,7 +76,6 @@ def test_the_console_answers_with_readings_functions_and_one_line_for_an_error(k
     said: list[str] = []
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
         console = Console(session, settings, Reading("earliest", "now"), said.append, json=True)
-        console.open()
         query = (
             "select device, metric, convert_unit(`value`, 'celsius', 'kelvin') as k, "
             "convert_unit(`value`, 'celsius', 'bar') as nothing from readings where device = 'reader'"
@@ -89,7 +97,7 @@ def test_a_function_that_fails_makes_dead_letters_and_its_query_goes_on(mode, ka
         f"from readings where device = '{job}'"
     )
     with Session(gateway.url(state), {**properties, "python.execution-mode": mode}) as session:
-        for each in tables.opening(settings, tables.scan(None)):
+        for each in tables.opening(settings, tables.start(None)):
             session.run(each)
         for name in ("inverse", "mistyped"):
             session.run(f"create temporary system function {name} as 'bad_functions.{name}' language python")
@@ -111,23 +119,122 @@ def test_a_function_that_fails_makes_dead_letters_and_its_query_goes_on(mode, ka
     assert f"{job}: inverse(0.0) gave null" in (state.folder / "logs" / "taskmanager.log").read_text()
 
 
+def test_readings_know_the_site_of_a_device_that_was_registered_before_reading_starts(kafka, state, settings, wheel):
+    known(kafka, "settled", "north")
+    time.sleep(2)
+    start = str(time.time_ns() // 1_000_000 - 500)
+    publish(kafka, "settled", 1, celsius=20.0)
+    publish(kafka, "stranger", 1, celsius=20.0)
+    query = "select device, site, model from enriched where device in ('settled', 'stranger')"
+    found = answers(state, settings, wheel, Reading(start, "now"), query)
+    # Whoever reads on as the log grows has them too: beats say that nothing of the registry is missing.
+    live = answers(state, settings, wheel, Reading(start, rows=2), query)
+    expected = [
+        {"device": "settled", "site": "north", "model": "boiler"},
+        {"device": "stranger", "site": None, "model": None},
+    ]
+    assert sorted(found, key=lambda row: row["device"]) == expected
+    assert sorted(live, key=lambda row: row["device"]) == expected
+
+
+def test_readings_are_grouped_by_site(kafka, state, settings, wheel):
+    known(kafka, "one", "hill")
+    known(kafka, "two", "hill")
+    time.sleep(1)
+    start = str(time.time_ns() // 1_000_000 - 500)
+    publish(kafka, "one", 1, bar=2.0)
+    publish(kafka, "two", 1, bar=4.0)
+    found = answers(state, settings, wheel, Reading(start, "now"), documented("group by e.site"))
+    assert [row["site"] for row in found if row["metric"] == "bar"][-1:] == ["hill"]
+    [last] = [row for row in found if row["metric"] == "bar"][-1:]
+    assert (last["readings"], last["mean"]) == (2, 3.0)
+
+
+def test_alerts_rules_and_what_was_refused_are_tables_too(kafka, state, settings, wheel):
+    event = AlertEvent(
+        v=1, alert_id="0" * 32, tenant=TENANT, rule="hot", version=1, device="oven", happened="raised", why="reading",
+        severity="major", event_time=5, start=4, log_time=6, metric="celsius", value=90.5, level=80.0,
+    )  # fmt: skip
+    rule = Rule(v=1, tenant=TENANT, rule="hot", version=2, severity="major", when=Threshold(metric="celsius", above=80))
+    letter = {"v": 1, "reason": "bad-record", "tenant": TENANT, "device": "oven"}
+    late = {"v": 1, "tenant": TENANT, "device": "oven", "pane": 10_000, "metrics": ["celsius"]}
+    out = producer(kafka)
+    for topic, value in (
+        (topics.ALERTS, encode(event)),
+        (topics.ALERT_RULES, encode(rule)),
+        (topics.DEAD_LETTER, json.dumps(letter).encode()),
+        (topics.CORRECTIONS, json.dumps(late).encode()),
+        (topics.ENRICHED, json.dumps({"v": 1, "tenant": TENANT, "device": "oven", "site": "north"}).encode()),
+    ):
+        out.produce(topic.name, key=device_key(TENANT, "oven"), value=value)
+    assert out.flush(30) == 0
+    whole = Reading("earliest", "now")
+    [found] = [one for one in answers(state, settings, wheel, whole, "select * from alerts") if one["device"] == "oven"]
+    assert (found["alert_id"], found["severity"], found["value"], found["level"]) == ("0" * 32, "major", "90.5", 80.0)
+    query = f"select rule, version, kind, deleted from rules where tenant = '{TENANT}'"
+    assert answers(state, settings, wheel, whole, query) == [
+        {"rule": "hot", "version": 2, "kind": "threshold", "deleted": False}
+    ]
+    for query, expected in (
+        ("select reason from dead_letter where device = 'oven'", {"reason": "bad-record"}),
+        (
+            "select pane, metrics[1] as metric from corrections where device = 'oven'",
+            {"pane": 10_000, "metric": "celsius"},
+        ),
+        ("select site from enriched_data where device = 'oven'", {"site": "north"}),
+    ):
+        assert answers(state, settings, wheel, whole, query) == [expected]
+
+
+def test_every_table_and_view_can_be_made_and_its_columns_are_completed(state, settings, wheel):
+    with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
+        for each in tables.opening(settings, Reading().begin()):
+            session.run(each)
+        assert {str(row[0]) for row in session.run("show tables")} == tables.known().keys()
+        for name in tables.known():
+            assert {str(row[0]) for row in session.run(f"describe {name}")} <= tables.columns(), name
+            session.run(f"explain plan for select * from {name}")
+
+
+def test_a_metric_may_ask_the_registry(kafka, state, settings, wheel):
+    query = """
+        select p.tenant, p.device, p.pane, case when r.site is null then 0e0 else 1e0 end as `value`,
+            p.`count` as n, p.generation, p.as_of, p.received
+        from panes as p
+        left join registry as r on p.tenant = r.tenant and p.device = r.device
+    """
+    given, expected = ({"device": "meter", "metric": "volt", "pane": 0}, {"device": "meter", "pane": 0, "value": 0})
+    made = replace(
+        kinds.load(POWER), name="has_site", query=query, inputs=("volt",), given=(given,), expected=(expected,)
+    )
+    with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
+        assert trial.run(session, made, settings) == []
+    known(kafka, "placed", "north")
+    keeper = QueryKeeper(state, settings)
+    keeper.deploy(made, lambda: None)
+    look_until(keeper, "has_site", "running")
+    publish(kafka, "placed", 1, volt=1.0)
+    assert [row.last for row in rows_of(kafka, "has_site", 1)][-1:] == [1.0]
+    keeper.undeploy("has_site")
+
+
 @pytest.mark.parametrize("name", sorted(kinds.files()))
 def test_the_queries_that_come_with_it_give_what_they_promise(name, state, settings, wheel):
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
-        assert trial.run(session, kinds.load(name)) == []
+        assert trial.run(session, kinds.load(name), settings) == []
 
 
 def test_a_metric_that_gives_something_else_says_what(state, settings, wheel):
     whole = kinds.load(POWER)
     wrong = replace(whole, query=whole.query.replace(" * ", " + "))
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
-        assert "meter at pane 0: expected value 2300, got 240.0" in trial.run(session, wrong)
+        assert "meter at pane 0: expected value 2300, got 240.0" in trial.run(session, wrong, settings)
     lacking = replace(whole, query="select tenant, device, pane from panes")
     with (
         Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session,
         pytest.raises(BadRequest, match="expected the columns tenant, device"),
     ):
-        trial.run(session, lacking)
+        trial.run(session, lacking, settings)
 
 
 def cancel_past_the_keeper(keeper: QueryKeeper, one: deployed.Deployed) -> None:
@@ -184,7 +291,7 @@ def test_a_pattern_that_gives_something_else_says_what(state, settings, wheel):
     whole = kinds.load(STALL)
     near = replace(whole, query=whole.query.replace("rise{5,}", "rise{6,}"))
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
-        said = trial.run(session, near)
+        said = trial.run(session, near, settings)
     assert said == ["boiler, temperature_celsius from 1000: expected event_time 9000, got no row"]
     for wrong, why in (
         (whole.query.replace("top as level", "top"), "level is missing"),
@@ -194,7 +301,7 @@ def test_a_pattern_that_gives_something_else_says_what(state, settings, wheel):
             Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session,
             pytest.raises(BadRequest, match=why),
         ):
-            trial.run(session, replace(whole, query=wrong))
+            trial.run(session, replace(whole, query=wrong), settings)
 
 
 def test_a_deployed_pattern_finds_what_is_in_the_log_and_names_it_the_same_after_a_restart(kafka, state, settings):

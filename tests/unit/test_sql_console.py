@@ -1,14 +1,19 @@
 """Analysts' SQL without a gateway: statements cut apart, errors cut short, tables that start where they are told."""
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.cli.sql_console import Console, Reading, talk
 from headwater.cli.sql_show import as_json, as_table
+from headwater.clock import now_ms
 from headwater.model.errors import BadRequest
 from headwater.model.settings import JobSettings
-from headwater.sql import tables
+from headwater.sql import deployed, kinds, tables
 from headwater.sql.session import Answer, Row
 from headwater.sql.split import statements
 from headwater.stack.trace import innermost
@@ -69,22 +74,93 @@ def test_a_list_of_all_that_the_parser_would_take_is_left_out():
 @pytest.mark.parametrize("start", ["earliest", "latest", "-15m", "2026-11-24T12:00:00Z", "1790000000000"])
 @pytest.mark.parametrize("until", ["now", "never"])
 def test_every_statement_of_a_session_is_complete_wherever_reading_starts(start, until):
-    found = list(tables.opening(JobSettings(_env_file=None), Reading(start, until).scan()))
+    found = list(tables.opening(JobSettings(_env_file=None), Reading(start, until).begin()))
     assert len(found) == len(tables.SOURCES) + len(tables.VIEWS) + 5
     assert not [one for one in found if "${" in one]
 
 
 def test_tables_start_where_they_are_told():
     settings = JobSettings(_env_file=None)
-    latest = tables.statement("sources/raw_sensor_data", settings, Reading("latest").scan())
+    latest = tables.statement("sources/raw_sensor_data", settings, Reading("latest").begin())
     assert "'scan.startup.mode' = 'latest-offset'," in latest
-    at = tables.statement("analysis/panes_log", settings, Reading("1790000000000", "now").scan())
+    at = tables.statement("analysis/panes_log", settings, Reading("1790000000000", "now").begin())
     assert "'scan.startup.timestamp-millis' = '1790000000000'," in at
     assert "'scan.bounded.mode' = 'latest-offset'," in at
 
 
+def test_the_registry_starts_an_hour_before_the_log_and_ends_with_it():
+    made = sources(Reading("1790000000000", "now"))
+    assert "'scan.startup.timestamp-millis' = '1789996400000'," in made["device_registry"]
+    latest = int(re.search(r"timestamp-millis' = '(\d+)'", sources(Reading("latest"))["device_registry"])[1])
+    assert abs(now_ms() - 3_600_000 - latest) < 60_000
+
+
+@pytest.mark.parametrize("until", ["now", "never"])
+def test_every_table_can_be_read_and_ends_if_it_is_to_end(until):
+    made = sources(Reading("1790000000000", until))
+    del made["processed_data"]  # upsert-kafka: always whole, and never at an end
+    del made["device_records"]  # has the options of alert_rules
+    for name, text in made.items():
+        assert ("'scan.bounded.mode' = 'latest-offset'," in text) == (until == "now"), name
+        assert "'properties.group.id' = 'headwater-sql'," in text, name
+        rules = name == "alert_rules"
+        assert ("'scan.startup.mode' = 'earliest-offset'," if rules else "'scan.startup.mode' = 'timestamp',") in text
+
+
+def sources(reading):
+    settings = JobSettings(_env_file=None)
+    names = [file.partition("/")[2] for file in tables.SOURCES]
+    return dict(zip(names, tables.made(names, settings, reading.begin()), strict=True))
+
+
+def test_every_file_is_known_to_a_session_or_left_out_for_a_reason():
+    folder = Path(__file__).parents[2] / "sql"
+    found = {
+        f"{part}/{path.stem}"
+        for part in ("sources", "views", "sinks", "analysis")
+        for path in (folder / part).glob("*.sql")
+    }
+    there = {*tables.SOURCES, *tables.VIEWS}
+    assert there | tables.LEFT_OUT.keys() == found
+    assert not there & tables.LEFT_OUT.keys()
+    assert all(len(why) > 10 for why in tables.LEFT_OUT.values())
+
+
+def test_every_table_and_view_is_in_the_docs():
+    told = (Path(__file__).parents[2] / "docs/sql.md").read_text()
+    steps = {"seen", "seen_before", "fresh", "masked_stamps", "masked_values"}  # on_time … pieces
+    unsaid = {name for name in tables.known() if f"`{name}`" not in told}
+    assert unsaid - steps - {"slices", "processed_data"} == set()
+
+
+def test_what_a_statement_needs_is_what_it_names_and_what_that_is_made_of():
+    assert tables.needed("select site from ENRICHED as e") == [
+        "raw_sensor_data",
+        "device_registry",
+        "registry",
+        "enriched",
+    ]
+    assert tables.needed("describe `enriched`", {"raw_sensor_data", "device_registry"}) == ["registry", "enriched"]
+    assert tables.needed("select 'panes' -- of panes\nfrom t") == []
+    assert tables.needed("show tables") == [file.partition("/")[2] for file in (*tables.SOURCES, *tables.VIEWS)]
+    assert tables.called("select convert_unit(1, 'a', 'b')") == ["convert_unit"]
+
+
+@pytest.mark.parametrize("name", sorted(kinds.files()))
+def test_metrics_and_patterns_need_no_table_beside_their_own(name):
+    query, settings = kinds.load(name), JobSettings(_env_file=None)
+    run = deployed.of(query).run
+    made = [*query.source_statements(run, settings), *query.view_statements()]
+    assert query.other_statements(made, settings, Reading().begin(), "g") == []
+    asks = replace(query, query=query.query + " left join registry as g on true")
+    [log, view] = asks.other_statements(made, settings, Reading().begin(), "g")
+    assert "create temporary table device_registry" in log
+    assert "'properties.group.id' = 'g'," in log
+    assert "create temporary view registry" in view
+
+
 def test_every_table_and_view_says_what_it_holds():
-    assert {"readings", "panes", "raw_sensor_data", "pieces"} <= tables.known().keys()
+    assert {"readings", "panes", "raw_sensor_data", "pieces", "enriched", "registry", "alerts"} <= tables.known().keys()
     assert all(tables.known().values())
 
 
@@ -100,10 +176,13 @@ class Gateway:
     """In the place of a session: what was run; a word in a statement is an error or ctrl-c."""
 
     def __init__(self):
-        self.ran, self.cancelled = [], 0
+        self.ran, self.cancelled, self.refused = [], 0, 0
 
     def execute(self, statement):
         self.ran.append(statement)
+        if self.refused:
+            self.refused -= 1
+            raise BadRequest("not now")
         if "ctrl-c" in statement:
             raise KeyboardInterrupt
         if "wrong" in statement:
@@ -134,37 +213,62 @@ def told(lines):
 
 
 def test_a_statement_may_have_many_lines_and_a_line_many_statements():
-    gateway, _, _ = told(["show", "  tables", "; show views; show", "jobs;"])
-    assert gateway.ran == ["show\n  tables", "show views", "show\njobs"]
+    gateway, _, _ = told(["show", "  catalogs", "; show modules; show", "jobs;"])
+    assert gateway.ran == ["show\n  catalogs", "show modules", "show\njobs"]
 
 
 def test_an_error_or_ctrl_c_ends_the_statement_and_not_the_console():
-    gateway, said, wrong = told(["show wrong;", "show ctrl-c;", "show half", "^C", "show tables;"])
+    gateway, said, wrong = told(["show wrong;", "show ctrl-c;", "show half", "^C", "show jobs;"])
     assert wrong == ["Column 'wrong' not found", "cancelled"]
-    assert gateway.ran[-1] == "show tables"
+    assert gateway.ran[-1] == "show jobs"
     assert said[-1].split() == ["+", "7"]
 
 
 def test_backslash_commands_need_no_semicolon():
-    gateway, said, wrong = told(["\\d", "\\d panes", "\\df", "\\x", "\\q", "show tables;"])
-    assert gateway.ran == ["describe panes"]
+    gateway, said, wrong = told(["\\d", "\\d panes", "\\df", "\\x", "\\q", "show jobs;"])
+    assert gateway.ran[-1] == "describe panes"
+    assert [one for one in gateway.ran[:-1] if "create temporary table panes_log" in one]
     assert any(line.split()[0] == "readings" for line in said)
     assert any("convert_unit(value, unit, wanted)" in line for line in said)
     assert len(wrong) == 1
 
 
 def test_tables_are_made_anew_when_reading_is_to_start_elsewhere():
-    gateway, _, wrong = told(["set 'headwater.from' = 'earliest';", "set 'headwater.from' = 'noon';"])
-    assert len(gateway.ran) == 2 * len(tables.SOURCES)
-    assert "earliest-offset" in gateway.ran[1]
+    lines = [
+        "describe panes;",
+        "set 'headwater.from' = 'earliest';",
+        "describe panes;",
+        "set 'headwater.from' = 'noon';",
+    ]
+    gateway, _, wrong = told(lines)
+    log, view, ask, dropped, again, ask_again = gateway.ran
+    assert (ask, ask_again) == ("describe panes", "describe panes")
+    assert dropped == "drop temporary table if exists panes_log"
+    assert "'scan.startup.mode' = 'timestamp'" in log
+    assert "'scan.startup.mode' = 'earliest-offset'" in again
+    assert "create temporary view panes as" in view
     assert len(wrong) == 1
+
+
+def test_a_table_that_could_not_be_made_is_made_when_it_is_named_again():
+    gateway = Gateway()
+    console = Console(gateway, JobSettings(_env_file=None), Reading(), lambda _: None)
+    gateway.refused = 1
+    with pytest.raises(BadRequest):
+        console.run("describe panes")
+    console.run("describe panes")
+    refused, table, view, asked = gateway.ran
+    assert refused == table
+    assert "create temporary table panes_log" in table
+    assert "create temporary view panes" in view
+    assert asked == "describe panes"
 
 
 def test_a_script_stops_at_the_statement_that_fails_and_names_it():
     gateway = Gateway()
     console = Console(gateway, JobSettings(_env_file=None), Reading(), lambda _: None)
     with pytest.raises(BadRequest, match=r"statement 2 \(show wrong\)"):
-        console.script("show tables; show wrong; show views")
+        console.script("show jobs; show wrong; show modules")
     assert len(gateway.ran) == 2
 
 

@@ -154,7 +154,7 @@ def test_a_job_that_has_lost_its_state_reads_again_from_where_it_was_deployed():
 
 
 def test_a_record_is_sound_for_a_pattern_if_it_is_for_every_job():
-    text = tables.statement("analysis/slices", JobSettings(_env_file=None), "")
+    text = tables.statement("analysis/slices", JobSettings(_env_file=None), tables.start(None))
     assert "'expected at strictly ascending, each in [0, 10000)'" in text
     assert "'expected as many numbers in each metric as offsets in at'" in text
     assert "${" not in text
