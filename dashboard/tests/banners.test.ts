@@ -5,6 +5,7 @@ import type { Line } from "../src/state/line";
 import { Banners } from "../src/views/Banners";
 import type { StatusFrame } from "../src/wire/types";
 
+type Job = NonNullable<StatusFrame["jobs"]>[number];
 type Query = NonNullable<StatusFrame["queries"]>[number];
 
 const query = (name: string, more: Partial<Query> = {}): Query => ({
@@ -18,7 +19,9 @@ const failed = (name: string, why: string, kind: Query["kind"] = "metric") =>
   query(name, { kind, state: "failed", why });
 
 const shown = (line: Line, ...queries: Query[]) =>
-  renderToStaticMarkup(createElement(Banners, { line, queries, now: 100_000, retry: () => {} }));
+  renderToStaticMarkup(createElement(Banners, { line, jobs: [], queries, now: 100_000, retry: () => {} }));
+const withJobs = (line: Line, ...jobs: Job[]) =>
+  renderToStaticMarkup(createElement(Banners, { line, jobs, queries: [], now: 100_000, retry: () => {} }));
 const banners = (html: string) => [...html.matchAll(/data-banner="([^"]+)"/g)].map((found) => found[1]);
 const text = (html: string) => html.replace(/<[^>]+>/g, " ").replace(/\s+/g, " ");
 
@@ -58,6 +61,23 @@ describe("the banner", () => {
       expect(text(html)).toContain("/ by zero");
       expect(banners(shown(line))).toEqual([line.kind]);
     }
+  });
+
+  it("says which job does not run, why, and what that means, beside what is wrong with the line", () => {
+    const running: Job = { name: "aggregation", state: "running", why: "" };
+    const failing: Job = { name: "alerting", state: "failing", why: "no topic" };
+    const html = withJobs({ kind: "live" }, running, failing);
+    expect(banners(html)).toEqual(["failing-jobs"]);
+    expect(text(html)).toContain("A job does not run. alerting: no topic. No rule is judged meanwhile.");
+    expect(banners(withJobs({ kind: "stalled", since: 80_000 }, failing))).toEqual([
+      "stalled",
+      "failing-jobs",
+    ]);
+    expect(banners(withJobs({ kind: "live" }, running, { ...failing, state: "starting" }))).toEqual([]);
+    expect(banners(withJobs({ kind: "live" }, { ...failing, state: "stopped" }))).toEqual([]);
+    expect(text(withJobs({ kind: "live" }, { ...running, state: "failing", why: "x" }))).not.toContain(
+      "rule",
+    );
   });
 
   it("says for how long the log has stood still, by the server's clock", () => {

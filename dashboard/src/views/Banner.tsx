@@ -7,5 +7,14 @@ import { Banners } from "./Banners";
 export function Banner() {
   const line = useLine();
   const queries = useUi((ui) => ui.status?.queries);
-  return <Banners line={line} queries={queries ?? []} now={clock.now()} retry={() => link.retryNow()} />;
+  const jobs = useUi((ui) => ui.status?.jobs);
+  return (
+    <Banners
+      line={line}
+      jobs={jobs ?? []}
+      queries={queries ?? []}
+      now={clock.now()}
+      retry={() => link.retryNow()}
+    />
+  );
 }

@@ -2,10 +2,13 @@ import { ago, clockTime } from "../format/time";
 import type { Line } from "../state/line";
 import type { StatusFrame } from "../wire/types";
 
+type Job = NonNullable<StatusFrame["jobs"]>[number];
 type Query = NonNullable<StatusFrame["queries"]>[number];
 
 interface Props {
   line: Line;
+  /** The jobs of the stack. */
+  jobs: Job[];
   /** What analysts have deployed. */
   queries: Query[];
   /** Server time. */
@@ -13,8 +16,8 @@ interface Props {
   retry(): void;
 }
 
-/** Says in a sentence each what is wrong with the line, and which queries failed: neither hides the other. */
-export function Banners({ line, queries, now, retry }: Props) {
+/** Says in a sentence each what is wrong with the line, and which jobs and queries fail: none hides another. */
+export function Banners({ line, jobs, queries, now, retry }: Props) {
   const said = sentence(line, now);
   return (
     <>
@@ -30,8 +33,26 @@ export function Banners({ line, queries, now, retry }: Props) {
           )}
         </div>
       )}
+      <FailingJobs jobs={jobs} />
       <FailedQueries queries={queries} />
     </>
+  );
+}
+
+/** Jobs of the stack that do not run, though they should. */
+function FailingJobs({ jobs }: { jobs: Job[] }) {
+  const failing = jobs.filter((job) => job.state === "failing");
+  const [first] = failing;
+  if (!first) return null;
+  const names = failing.map((job) => job.name).join(", ");
+  const alerts = failing.some((job) => job.name === "alerting") ? " No rule is judged meanwhile." : "";
+  return (
+    <div className="banner stalled" data-banner="failing-jobs">
+      <strong role="alert">{failing.length === 1 ? "A job does not run." : "Jobs do not run."}</strong>
+      <span>
+        {names}: {first.why}.{alerts} What comes waits in the log: see “headwater jobs list”.
+      </span>
+    </div>
   );
 }
 

@@ -152,6 +152,8 @@ export interface StatusFrame {
   queries?:
     | { kind: "metric" | "pattern"; name: string; state: "starting" | "running" | "failed"; why: string }[]
     | null;
+  /** The jobs of the stack as their keeper sees them; null while not known. */
+  jobs?: { name: string; state: "starting" | "running" | "failing" | "stopped"; why: string }[] | null;
   /** Room on the server's disk; while it is low, devices are refused. */
   disk?: { free_mb: number; mark_mb: number; low: boolean };
   devices: number;
