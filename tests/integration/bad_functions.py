@@ -12,5 +12,10 @@ def _mistyped(value):
     return value if value else "none"
 
 
+def _never(value):
+    raise ValueError(f"not for {value}")
+
+
 inverse = wrapped(Function("inverse", _inverse, "double"))
 mistyped = wrapped(Function("mistyped", _mistyped, "double"))
+never = wrapped(Function("never", _never, "string"))
