@@ -118,9 +118,10 @@ def test_readings_are_grouped_by_site(kafka, state, settings, wheel):
 
 
 def test_alerts_rules_and_what_was_refused_are_tables_too(kafka, state, settings, wheel):
+    now = time.time_ns() // 1_000_000
     event = AlertEvent(
         v=1, alert_id="0" * 32, tenant=TENANT, rule="hot", version=1, device="oven", happened="raised", why="reading",
-        severity="major", event_time=5, start=4, log_time=6, metric="celsius", value=90.5, level=80.0,
+        severity="major", event_time=5, start=4, log_time=now, metric="celsius", value=90.5, level=80.0,
     )  # fmt: skip
     rule = Rule(v=1, tenant=TENANT, rule="hot", version=2, severity="major", when=Threshold(metric="celsius", above=80))
     letter = {"v": 1, "reason": "bad-record", "tenant": TENANT, "device": "oven"}
@@ -133,7 +134,7 @@ def test_alerts_rules_and_what_was_refused_are_tables_too(kafka, state, settings
         (topics.CORRECTIONS, json.dumps(late).encode()),
         (topics.ENRICHED, json.dumps({"v": 1, "tenant": TENANT, "device": "oven", "site": "north"}).encode()),
     ):
-        out.produce(topic.name, key=device_key(TENANT, "oven"), value=value)
+        out.produce(topic.name, key=device_key(TENANT, "oven"), value=value, timestamp=now)
     assert out.flush(30) == 0
     whole = Reading("earliest", "now")
     [found] = [one for one in answers(state, settings, wheel, whole, "select * from alerts") if one["device"] == "oven"]
