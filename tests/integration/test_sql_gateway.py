@@ -19,7 +19,7 @@ from headwater.model.codec import device_key, encode
 from headwater.model.errors import BadRequest
 from headwater.model.rule import Rule, Threshold
 from headwater.model.settings import JobSettings, SinkSettings
-from headwater.sql import deployed, kinds, tables, trial
+from headwater.sql import kinds, tables, trial
 from headwater.sql.keeping import QueryKeeper
 from headwater.sql.pattern import Pattern
 from headwater.sql.session import Session
@@ -30,11 +30,13 @@ from tests.integration.analysts import (
     Match,
     alerts_of,
     answers,
+    cancel_past_the_keeper,
     documented,
     in_order,
     known,
     look_until,
     producer,
+    promise_of,
     publish,
     publish_packs,
     random_packs,
@@ -164,6 +166,21 @@ def test_every_table_and_view_can_be_made_and_its_columns_are_completed(state, s
             session.run(f"explain plan for select * from {name}")
 
 
+def test_a_pattern_may_ask_what_the_registry_said_then(state, settings, wheel):
+    whole = kinds.load(STALL)
+    placed = """from (
+        select r.*, g.site from readings_in_order as r left join registry for system_time as of r.appended as g
+        on r.tenant = g.tenant and r.device = g.device
+    )"""
+    for only, lost in (("is null", 0), ("is not null", len(whole.expected))):
+        query = whole.query.replace("from readings_in_order", placed).replace(
+            "define", f"define low as low.site {only},"
+        )
+        with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
+            said = trial.run(session, replace(whole, query=query), settings)
+        assert len([line for line in said if line.endswith("got no row")]) == len(said) == lost
+
+
 def test_a_metric_may_ask_the_registry(kafka, state, settings, wheel):
     query = """
         select p.tenant, p.device, p.pane, case when r.site is null then 0e0 else 1e0 end as `value`,
@@ -203,14 +220,6 @@ def test_a_metric_that_gives_something_else_says_what(state, settings, wheel):
         pytest.raises(BadRequest, match="expected the columns tenant, device"),
     ):
         trial.run(session, lacking, settings)
-
-
-def cancel_past_the_keeper(keeper: QueryKeeper, one: deployed.Deployed) -> None:
-    keeper.cluster.cancel(one.runs[-1])
-    until = time.monotonic() + 60
-    while keeper.cluster.live(one.job):
-        assert time.monotonic() < until
-        time.sleep(0.2)
 
 
 def test_a_deployed_metric_is_served_kept_running_and_ends_when_it_is_undeployed(kafka, state, settings):
@@ -316,10 +325,3 @@ def test_a_pattern_whose_query_fails_stops_alone_and_says_why(kafka, state, sett
     keeper.undeploy("fails-at-13")
     keeper.undeploy(STALL)
     assert keeper.cluster.live(one.job) == []
-
-
-def promise_of(pattern: Pattern) -> dict:
-    names = ("description", "owner", "grain", "severity", "clear_ms")
-    rows = {"given": [{"device": "d", "metric": "level", "ts": 1, "value": 1}]}
-    match = {"device": "d", "metric": "level", "start": 1, "event_time": 1}
-    return {**{name: getattr(pattern, name) for name in names}, **rows, "expected": [match]}
