@@ -16,13 +16,8 @@ from pydantic import SecretStr
 from api.state.cursor import Positions
 from headwater.model.errors import BadRequest, StackError
 from headwater.model.stores import (
-    AUDIT_CAUSES,
-    AUDIT_RESULT,
-    DEPLOYED_QUERIES,
     DEVICES,
-    JOB_STATES,
     LOG_TIMES,
-    PANE_AUDIT,
     SINK_OFFSETS,
     Level,
 )
@@ -97,25 +92,6 @@ where sink = %(sink)s
   and topic = %(topic)s
 """
 
-_DEPLOYED = """
-select kind, name, unit, owner, description, state, why, (extract(epoch from changed) * 1000)::bigint
-from {queries}
-where state <> 'undeployed'
-order by name
-"""
-_JOBS = """
-select job, state, why, (extract(epoch from changed) * 1000)::bigint
-from {states}
-order by job
-"""
-_BALANCE = """
-select
-  state, (extract(epoch from finished) * 1000)::bigint, from_ms, to_ms, readings, duplicates, gaps
-from {results}
-order by finished desc
-limit 1
-"""
-
 COLUMNS = ("t", "count", "sum", "min", "max", "mean", "std", "last")
 
 
@@ -151,43 +127,6 @@ class Registered:
     site: str | None = None
     model: str | None = None
     tags: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """A metric or pattern that is deployed: starting, running or failed (and `why`) since `changed`, epoch ms."""
-
-    kind: str
-    name: str
-    unit: str
-    owner: str
-    description: str
-    state: str
-    why: str
-    changed: int
-
-
-@dataclass(frozen=True)
-class JobState:
-    """A job of the stack: starting, running, failing (and `why`) or stopped since `changed`, epoch ms."""
-
-    name: str
-    state: str
-    why: str
-    changed: int
-
-
-@dataclass(frozen=True)
-class Balance:
-    """An audit of the log against the stores: balanced, gap or waiting. Times in UTC epoch ms; `to_ms` not included."""
-
-    state: str
-    finished: int
-    from_ms: int
-    to_ms: int
-    readings: int
-    duplicates: int
-    gaps: int
 
 
 @dataclass(frozen=True)
@@ -286,27 +225,6 @@ class Postgres:
         """Where the sink has come to in `topic`."""
         rows = await self.rows(_POSITIONS, {"offsets": SINK_OFFSETS}, {"sink": SINK, "topic": topic})
         return {int(partition): int(offset) for partition, offset in rows}
-
-    async def audits(self) -> tuple[dict[str, int], int | None]:
-        """Rows that differed from their readings at the audit, by cause, and the newest minute audited (epoch ms)."""
-        sums = ", ".join(f"coalesce(sum({cause}), 0)::bigint" for cause in AUDIT_CAUSES)
-        newest = "(extract(epoch from max(minute)) * 1000)::bigint"
-        rows = await self.rows(f"select {sums}, {newest} from {{audits}}", {"audits": PANE_AUDIT}, {})  # noqa: S608
-        *counts, audited = rows[0]
-        return dict(zip(AUDIT_CAUSES, counts, strict=True)), audited
-
-    async def balance(self) -> Balance | None:
-        """What the newest `headwater audit` found; None if there was none."""
-        rows = await self.rows(_BALANCE, {"results": AUDIT_RESULT}, {})
-        return Balance(*rows[0]) if rows else None
-
-    async def deployed(self) -> list[Deployed]:
-        """The metrics and patterns that analysts have deployed, by name."""
-        return [Deployed(*row) for row in await self.rows(_DEPLOYED, {"queries": DEPLOYED_QUERIES}, {})]
-
-    async def jobs(self) -> list[JobState]:
-        """How the jobs of the stack are, by name."""
-        return [JobState(*row) for row in await self.rows(_JOBS, {"states": JOB_STATES}, {})]
 
     async def ping(self) -> None:
         """Returns if the database answers."""

@@ -21,6 +21,7 @@ from api.state.dead_letters import DeadLetters
 from api.state.feed import Feed
 from api.state.lag import LagWatch
 from api.state.meters import Meters
+from api.state.overview import Overview
 from api.state.postgres import Postgres
 from api.state.rows import Change
 from headwater.clock import now_ms
@@ -133,6 +134,7 @@ class StatusBoard:
         self._lag = lag
         self._dead_letters = dead_letters
         self._postgres = postgres
+        self._overview = Overview(postgres)
         self._clickhouse = clickhouse
         self._meters = meters
         self._mqtt = settings.mqtt
@@ -224,11 +226,11 @@ class StatusBoard:
         while True:
             try:
                 self._sink_lag = self._lag.behind(PROCESSED, await self._postgres.positions(PROCESSED.name))
-                self._repairs, self._audited = await self._postgres.audits()
-                balance = await self._postgres.balance()
+                self._repairs, self._audited = await self._overview.audits()
+                balance = await self._overview.balance()
                 self._balance = asdict(balance) if balance else None
-                self._queries = [asdict(one) for one in await self._postgres.deployed()]
-                self._jobs = [asdict(one) for one in await self._postgres.jobs()]
+                self._queries = [asdict(one) for one in await self._overview.deployed()]
+                self._jobs = [asdict(one) for one in await self._overview.jobs()]
             except HeadwaterError as error:
                 self._sink_lag = None
                 log.debug("cannot read the sink's place", error=str(error))

@@ -23,6 +23,7 @@ from headwater.model.pack import Aggregate, DeadLetter, Pack, pane_of
 from headwater.model.settings import JobSettings, PulseSettings, Settings
 from headwater.sql import deployed, tables
 from headwater.sql.keeping import QueryKeeper
+from headwater.sql.pattern import Pattern
 from headwater.sql.session import Session
 from headwater.sql.split import statements
 from headwater.stack import flink, gateway, jars, migrate, postgres
@@ -257,3 +258,18 @@ def _walk(rng: random.Random, steps: int) -> list[tuple[int, float]]:
                 ts, value = ts + rng.randint(200, 3_000), value + step + rng.choice([0.0, 0.0, 0.125])
                 series.append((ts, value))
     return series
+
+
+def cancel_past_the_keeper(keeper: QueryKeeper, one: deployed.Deployed) -> None:
+    keeper.cluster.cancel(one.runs[-1])
+    until = time.monotonic() + 60
+    while keeper.cluster.live(one.job):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def promise_of(pattern: Pattern) -> dict:
+    names = ("description", "owner", "grain", "severity", "clear_ms")
+    rows = {"given": [{"device": "d", "metric": "level", "ts": 1, "value": 1}]}
+    match = {"device": "d", "metric": "level", "start": 1, "event_time": 1}
+    return {**{name: getattr(pattern, name) for name in names}, **rows, "expected": [match]}
