@@ -64,6 +64,20 @@ class Device(Versioned):
     token: str = Field(description="state of its tokens: good, revoked, expired or none")
 
 
+class Tenant(Versioned):
+    """Who owns sites, models, devices and rules."""
+
+    title: str
+    created_ms: int
+    devices: int = Field(description="how many are registered")
+
+
+class Tenants(BaseModel):
+    """All tenants."""
+
+    tenants: list[Tenant]
+
+
 class Sites(BaseModel):
     """All sites of a tenant."""
 
