@@ -217,6 +217,7 @@ def test_the_description_is_whole_and_its_names_are_stable(ask):
         "get_tenant",
         "put_tenant",
         "list_registered_devices",
+        "list_device_versions",
         "import_devices",
         "rotate_token",
         "revoke_tokens",
