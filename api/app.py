@@ -24,6 +24,7 @@ from api.rest import (
     rules,
     series,
     status,
+    tenants,
 )
 from api.rest.measure import Measured
 from api.rest.page import Page
@@ -84,7 +85,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     )
     for door in doors:
         app.include_router(door.router)
-    for router in (registry.sites, registry.models, registered_devices.router, provisioning.router):
+    for router in (tenants.router, registry.sites, registry.models, registered_devices.router, provisioning.router):
         app.include_router(router)
     app.mount("/", Page(project_folder() / settings.page))
     return app

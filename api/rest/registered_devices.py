@@ -1,4 +1,4 @@
-"""Registered devices: lists by site, model and tag, whole files in and out, and tokens."""
+"""Registered devices: lists by site, model and tag, whole files in and out, what each was, and tokens."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from api.rest.problems import Json, responses
 from api.rest.registry import Name, devices, plain
 from api.rest.versions import body
 from headwater import registry
+from headwater.model.device import DeviceRecord
 from headwater.model.errors import BadRequest
-from headwater.registry import files, search
+from headwater.registry import files, history, search
 from headwater.registry.files import Format
 
 _MOST_FILE_BYTES = 33_554_432
@@ -77,6 +78,26 @@ async def import_devices(state: Here, request: Request, tenant: Tenant) -> Json:
     return Json({"devices": msgspec.to_builtins(await state.desk.within(work))})
 
 
+@devices.get(
+    "/{name}/versions",
+    operation_id="list_device_versions",
+    summary="Every version of a device",
+    response_model=answers.DeviceVersions,
+    responses=responses(404),
+)
+async def list_device_versions(
+    state: Here,
+    name: Name,
+    tenant: Tenant,
+    limit: Annotated[int, Query(ge=1, le=1_000, description="most versions to answer with")] = 100,
+    cursor: Annotated[int, Query(ge=0, lt=2**63, description="`next` of the answer before")] = 0,
+) -> Json:
+    """Oldest first, a page at a time, also of a device that is deleted."""
+    found = await state.desk.within(lambda conn: history.versions(conn, tenant, name, cursor, limit + 1))
+    after = found[limit - 1].version if len(found) > limit else None
+    return Json({"versions": [_version(one) for one in found[:limit]], "next": after})
+
+
 @devices.post(
     "/{name}/token",
     operation_id="rotate_token",
@@ -108,6 +129,12 @@ async def revoke_tokens(state: Here, name: Name, tenant: Tenant) -> Response:
     """Its connections end at once, and it does not come in again."""
     await state.desk.within(lambda conn: registry.revoke(conn, tenant, name))
     return Response(status_code=204)
+
+
+def _version(record: DeviceRecord) -> dict[str, Any]:
+    said = plain(record)
+    del said["v"]
+    return said
 
 
 router = devices

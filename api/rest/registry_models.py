@@ -64,6 +64,41 @@ class Device(Versioned):
     token: str = Field(description="state of its tokens: good, revoked, expired or none")
 
 
+class DeviceVersion(Versioned):
+    """What the registry said of a device from that change on, as it was published on `device-registry`."""
+
+    device: str
+    deleted: bool = Field(description="true of a version that says that the device is gone; the rest is empty then")
+    kind: str
+    site: str | None
+    zone: str | None = Field(description="time zone (IANA) of the site")
+    model: str | None
+    metrics: dict[str, Metric] = Field(description="what the model said of them")
+    tags: list[str] = Field(description="sorted, each once")
+    attributes: Attributes
+
+
+class DeviceVersions(BaseModel):
+    """Some versions of a device, oldest first, and where to go on."""
+
+    versions: list[DeviceVersion]
+    next: int | None = Field(description="send as `cursor` for the next versions; null at the end")
+
+
+class Tenant(Versioned):
+    """Who owns sites, models, devices and rules."""
+
+    title: str
+    created_ms: int
+    devices: int = Field(description="how many are registered")
+
+
+class Tenants(BaseModel):
+    """All tenants."""
+
+    tenants: list[Tenant]
+
+
 class Sites(BaseModel):
     """All sites of a tenant."""
 

@@ -71,7 +71,11 @@ async def body(request: Request, most: int = MOST_BYTES) -> bytes:
 
 async def json_body(request: Request, most: int = MOST_BYTES) -> Any:
     """The body as JSON. Raises `BadRequest`."""
-    data = await body(request, most)
+    return parsed(await body(request, most))
+
+
+def parsed(data: bytes) -> Any:
+    """A body as JSON. Raises `BadRequest`."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

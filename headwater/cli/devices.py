@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from headwater import registry
-from headwater.cli import registered, tokens
+from headwater.cli import device_versions, registered, tokens
 from headwater.cli.registered import Json, Version, attributes, database, given, tell, tell_all
 from headwater.cli.show import console
 from headwater.cli.snippets import mosquitto_line, python_snippet
@@ -23,6 +23,7 @@ from headwater.registry.files import Format
 app = typer.Typer(no_args_is_help=True, help="Devices and their tokens.")
 app.command()(tokens.rotate)
 app.command()(tokens.revoke)
+app.command()(device_versions.versions)
 
 Kind = Annotated[str | None, typer.Option(help="what it is, in a word")]
 Site = Annotated[str | None, typer.Option(help="the site that it is at; '' for none")]

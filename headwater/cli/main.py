@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.cli import audit, chaos, devices, jobs, log, models, replay, rules, sites, sql, stack
+from headwater.cli import audit, chaos, devices, jobs, log, models, replay, rules, sites, sql, stack, tenants
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,3 +28,4 @@ app.add_typer(models.app, name="models")
 app.add_typer(rules.app, name="rules")
 app.add_typer(sites.app, name="sites")
 app.add_typer(sql.app, name="sql")
+app.add_typer(tenants.app, name="tenants")

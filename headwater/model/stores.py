@@ -29,6 +29,8 @@ LEVEL = {level.name: level for level in LEVELS}
 SINK_OFFSETS = "sink_offset"
 LOG_TIMES = "log_time"
 DEVICES = "device"
+DEVICE_VERSIONS = "device_version"
+"""PostgreSQL: every version of every device, written with its record for the log."""
 MODELS = "model"
 TENANTS = "tenant"
 OUTBOX = "outbox"

@@ -53,9 +53,9 @@ class NewDevice(NamedTuple):
     kind: str = ""
 
 
-def add_tenant(conn: Connection[Any], tenant: str) -> None:
-    """Makes a tenant; one that exists stays as it is. The caller commits."""
-    conn.execute(_TENANT, {"tenant": check_name(tenant, "tenant")})
+def add_tenant(conn: Connection[Any], tenant: str) -> bool:
+    """Makes a tenant, and says so; one that exists stays as it is. The caller commits."""
+    return conn.execute(_TENANT, {"tenant": check_name(tenant, "tenant")}).rowcount > 0
 
 
 def add_device(conn: Connection[Any], tenant: str, device: str, token: str, kind: str = "") -> None:

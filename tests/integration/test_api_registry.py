@@ -125,3 +125,31 @@ def test_tokens_are_given_beside_the_old_one_and_withdrawn(ask, database):
         assert registry.good(conn, ask.tenant, "d") == []
     assert ask("GET", "/v1/registry/devices/d").json()["token"] == "revoked"
     assert ask("POST", "/v1/registry/devices/none/token").status_code == 404
+
+
+def test_every_version_of_a_device_is_told_in_pages_also_after_its_end(ask):
+    path = "/v1/registry/devices/d/versions"
+    assert ask("GET", path).status_code == 404
+    ask("PUT", "/v1/sites/north", json={"zone": "Europe/Berlin"})
+    for kind in ("a", "b", "c"):
+        ask("PUT", "/v1/registry/devices/d", "*" if kind != "a" else None, json={"kind": kind, "site": "north"})
+    seen = ask("GET", "/v1/registry/devices/d").json()
+    assert ask("DELETE", "/v1/registry/devices/d", "*").status_code == 204
+    whole = ask("GET", path).json()
+    assert whole["next"] is None
+    assert [(one["kind"], one["zone"], one["deleted"]) for one in whole["versions"]] == [
+        ("a", "Europe/Berlin", False),
+        ("b", "Europe/Berlin", False),
+        ("c", "Europe/Berlin", False),
+        ("", None, True),
+    ]
+    last = whole["versions"][2]
+    assert {name: last[name] for name in ("version", "changed_ms", "kind", "site")} == {
+        name: seen[name] for name in ("version", "changed_ms", "kind", "site")
+    }
+    first = ask("GET", path, params={"limit": 3}).json()
+    rest = ask("GET", path, params={"limit": 3, "cursor": first["next"]}).json()
+    assert first["versions"] + rest["versions"] == whole["versions"]
+    assert rest["next"] is None
+    for wrong in ({"limit": 0}, {"cursor": "x"}, {"cursor": -1}):
+        assert ask("GET", path, params=wrong).status_code == 422

@@ -104,6 +104,25 @@ def test_partitions_are_cut_anew_with_their_rows(empty: str):
     assert {name for (name,) in left if "_pkey" not in name} == days | {"rollup_1h_202611"}
 
 
+def test_devices_that_are_there_have_the_version_that_they_have_now_and_keep_the_next_ones(empty: str):
+    migrate.apply(empty)
+    take_back(empty, [name for name in MIGRATIONS if name >= "20261130000020"])
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("insert into site (tenant, site, zone) values ('demo', 'north', 'Europe/Berlin')")
+        connection.execute(
+            "insert into device (tenant, device, site) values ('demo', 'a', 'north'), ('demo', 'b', null)"
+        )
+        registered = connection.execute("select value::jsonb from device_record order by key").fetchall()
+        migrate.apply(empty)
+        kept = "select record from device_version order by device, version"
+        assert connection.execute(kept).fetchall() == registered
+        connection.execute("update device set tags = '{x}' where device = 'b'")
+        changed = connection.execute("select value::jsonb from device_record where device = 'b'").fetchall()
+        assert connection.execute(kept).fetchall() == registered + changed
+        same = "select count(*) from device_version where (record ->> 'version')::bigint <> version or deleted"
+        assert connection.execute(same).fetchone() == (0,)
+
+
 def test_every_migration_can_be_taken_back(empty: str):
     migrate.apply(empty)
     take_back(empty, MIGRATIONS)

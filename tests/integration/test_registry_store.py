@@ -220,3 +220,10 @@ def test_whoever_changes_what_at_once_the_last_record_of_each_device_is_what_is_
     registered = conn.execute("select key, value::jsonb from device_record where tenant = %s", (tenant,)).fetchall()
     assert dict(last) == dict(registered)
     assert len(last) == len(names)
+    published = conn.execute(
+        "select distinct key, value::jsonb from outbox where topic = 'device-registry' and key like %s",
+        (f"{tenant}/%",),
+    ).fetchall()
+    kept = conn.execute("select tenant || '/' || device, record from device_version where tenant = %s", (tenant,))
+    by_version = sorted(published, key=lambda one: one[1]["version"])
+    assert sorted(kept.fetchall(), key=lambda one: one[1]["version"]) == by_version
