@@ -242,6 +242,9 @@ class RegistrySettings(Settings):
         description="how often unchanged devices and rules are published again; well within the life of "
         "the jobs' state (`HEADWATER_OUTAGE_MS` and more)",
     )
+    keep_versions_each: int = Field(
+        1_000, ge=1, description="most versions of each device that are kept in PostgreSQL, trimmed each hour"
+    )
 
 
 class ClickHouseSettings(Settings):

@@ -1,4 +1,4 @@
-"""What a device was: every version of it, as it was published, for as long as PostgreSQL is kept.
+"""What a device was: its newest versions, as they were published.
 
 Triggers of the database write a version with the record that tells of it, in the transaction of the change. A record
 that is published again is no new version.
@@ -24,6 +24,28 @@ where tenant = %s and device = %s and version > %s
 order by version
 limit %s
 """  # noqa: S608
+
+_TRIM = f"""
+delete from {DEVICE_VERSIONS}
+using (
+    select
+        tenant,
+        device,
+        version,
+        row_number() over (partition by tenant, device order by version desc) as place
+    from {DEVICE_VERSIONS}
+) as placed
+where
+    {DEVICE_VERSIONS}.tenant = placed.tenant
+    and {DEVICE_VERSIONS}.device = placed.device
+    and {DEVICE_VERSIONS}.version = placed.version
+    and placed.place > %s
+"""  # noqa: S608
+
+
+def trim(conn: Connection[Any], each: int) -> int:
+    """Forgets of each device all but its newest `each` versions; returns how many were forgotten."""
+    return conn.execute(_TRIM, (each,)).rowcount
 
 
 def versions(

@@ -21,6 +21,7 @@ from headwater.heartbeat import Heartbeat
 from headwater.logs import configure
 from headwater.model.settings import RegistrySettings
 from headwater.model.topics import DEVICE_REGISTRY
+from headwater.registry import history
 from headwater.registry.records import BEGIN, Place, republish
 from headwater.stopping import stop_event
 from headwater.workers.publishing import Stopped
@@ -31,6 +32,7 @@ _BATCH = 500
 _IDLE_S = 1.0
 _POLL_S = 0.1
 _ASK_S = 5.0
+_TRIM_S = 3_600.0
 _LOCK = "headwater outbox"
 _AWAY: tuple[type[Exception], ...] = (psycopg.Error, KafkaException)
 
@@ -100,7 +102,8 @@ class Session:
         self._stopping = stopping
         self._producer = Producer(producer_config(settings.kafka))
         self._failed: KafkaError | None = None
-        self._next_pass = 0.0
+        self._next_pass = self._next_trim = 0.0
+        self._keep_each = settings.keep_versions_each
         self._place: Place | None = None
 
     def run(self, heart: Heartbeat) -> None:
@@ -108,6 +111,7 @@ class Session:
         while not self._stopping.is_set():
             while self._publish():
                 heart.beat()
+            self._forget()
             if not self._write_again():
                 self._producer.list_topics(DEVICE_REGISTRY.name, timeout=_ASK_S)  # raises while Kafka is away
                 heart.beat()
@@ -127,6 +131,11 @@ class Session:
             raise KafkaException(self._failed)
         outbox.done(self._conn, batch)
         return True
+
+    def _forget(self) -> None:
+        if time.monotonic() >= self._next_trim:
+            history.trim(self._conn, self._keep_each)
+            self._next_trim = time.monotonic() + _TRIM_S
 
     def _write_again(self) -> bool:
         """All rules, or some more unchanged devices, into the outbox, if a pass is due or under way."""

@@ -134,3 +134,12 @@ def test_the_command_says_what_each_version_has_changed(database, conn, tenant, 
     as_json = json.loads(run(tenant, "d", "--json"))
     assert [one["version"] for one in as_json] == [one.version for one in versions]
     assert "near names: d" in " ".join(run(tenant, "dd", code=1).split())
+
+
+def test_of_each_device_the_newest_versions_stay(conn, tenant):
+    change_in_every_way(conn, tenant)
+    store.save(conn, DEVICES, tenant, "other", {})
+    before = history.versions(conn, tenant, "d")
+    history.trim(conn, 3)
+    assert history.versions(conn, tenant, "d") == before[-3:]
+    assert len(history.versions(conn, tenant, "other")) == 1

@@ -9,7 +9,7 @@ create table device_version (
     primary key (tenant, device, version)
 );
 
-comment on table device_version is 'every version of every device, also of deleted ones; a deletion is a version too';
+comment on table device_version is 'the newest versions of every device, also of deleted ones; a deletion is a version too';
 comment on column device_version.record is 'as it stands on device-registry (headwater.model.device.DeviceRecord)';
 comment on column device_version.changed is 'when that was: changed_ms of the record';
 
