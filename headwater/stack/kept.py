@@ -11,7 +11,7 @@ from headwater.stack.jobs import Keeper
 from headwater.stack.program import Probe
 from headwater.stack.rewound import RewoundKeeper
 from headwater.stack.state import State
-from headwater.stack.trace import innermost
+from headwater.stack.trace import causes
 
 REWOUND = ("aggregation",)
 NAMED = ("alerting",)
@@ -48,5 +48,5 @@ def failing(cluster: Cluster, name: str) -> str:
     """Why a job that is on the cluster does not run, in a line; empty if it runs, or has not failed yet."""
     for job in cluster.live(name):
         if not job.healthy and (trace := cluster.why_failed(job.id, 20_000)):
-            return innermost(trace)
+            return causes(trace)
     return ""

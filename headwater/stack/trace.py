@@ -19,3 +19,13 @@ def innermost(text: str) -> str:
     short = name.rpartition(".")[2]
     said = re.sub(r"^SQL (validation|parse) failed\. ", "", said).partition(" Was expecting one of: ")[0]
     return f"{short}: {said}" if short and (not said or short in ("ArithmeticException",)) else said
+
+
+def causes(text: str, characters: int = 400) -> str:
+    """What all causes of a Java stack trace say, the outermost first, in a line: the last alone may name no place."""
+    said: list[str] = []
+    for _, words in _CAUSE.findall(text):
+        line = " ".join((words or "").split())
+        if line and not any(line in one or one in line for one in said):
+            said.append(line)
+    return ": ".join(one.rstrip(".:") for one in said)[:characters] or innermost(text)

@@ -1,6 +1,7 @@
-"""When a job is said to fail: not while it comes back, and as long as it only runs for a moment in between."""
+"""When a job is said to fail: not while it comes back, and as long as it only runs for a moment in between; and why."""
 
 from headwater.stack.job_states import CALM_S, PATIENCE_S, Seen
+from headwater.stack.trace import causes
 
 RUNNING, STARTING = ("running", ""), ("starting", "")
 
@@ -33,3 +34,24 @@ def test_a_job_that_fails_again_and_again_is_failing_though_it_runs_in_between()
         assert said == {("failing", "no topic")} or at + 2 < PATIENCE_S + 4
     assert seen.state(True, "", 60) == ("failing", "no topic")
     assert seen.state(True, "", 60 + CALM_S) == RUNNING
+
+
+TRACE = """org.apache.flink.util.FlinkException: Global failure triggered by OperatorCoordinator.
+\tat org.apache.flink.runtime.operators.coordination.OperatorCoordinatorHolder.lambda$failJob$0(Holder.java:600)
+Caused by: org.apache.flink.util.FlinkRuntimeException: Failed to list subscribed topic partitions due to
+\tat org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumerator.checkPartitionChanges(Enumerator.java:250)
+Caused by: java.lang.RuntimeException: Failed to get metadata for topics [nowhere-raw-sensor-data].
+\tat org.apache.flink.connector.kafka.source.enumerator.subscriber.Utils.getTopicMetadata(Utils.java:50)
+Caused by: java.util.concurrent.ExecutionException: kafka.UnknownTopicException: This server does not host it.
+\t... 3 more
+Caused by: kafka.UnknownTopicException: This server does not host it.
+"""
+
+
+def test_why_a_job_fails_is_what_all_causes_say_each_once():
+    assert causes(TRACE) == (
+        "Failed to list subscribed topic partitions due to: "
+        "Failed to get metadata for topics [nowhere-raw-sensor-data]: "
+        "kafka.UnknownTopicException: This server does not host it"
+    )
+    assert causes("java.lang.ArithmeticException: / by zero\n\tat x") == "ArithmeticException: / by zero"
