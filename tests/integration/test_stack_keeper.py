@@ -10,6 +10,7 @@ from headwater.model.errors import NotFound
 from headwater.model.settings import JobSettings, Settings
 from headwater.stack import flink, foreground, jars, jobs, kept, snapshots, submit, topics
 from headwater.stack.cluster import Cluster
+from headwater.stack.program import why_not_ready
 from headwater.stack.record import record
 from headwater.stack.state import State
 
@@ -112,3 +113,10 @@ def test_a_job_survives_the_loss_of_its_jobmanager_and_never_runs_twice(line):
         known.wanted = True
     assert "the plan has changed" in changed.look()
     assert until(line.healthy).id != third.id
+
+    # Another one that starts and fails, again and again, is said and not taken for one that is on its way.
+    ready = kept.probe(line.state)
+    lost = submit.submit(line.state, "alerting", "--parallelism", "1", "--prefix", "nowhere-")
+    until(lambda: "alerting fails again and again" in why_not_ready(ready))
+    line.cluster.cancel(lost)
+    until(lambda: why_not_ready(ready) == "")
