@@ -12,23 +12,20 @@ Exit code 1 if not.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.job_lab import WAYS, Under, end_of, play, small_stack
-from bench.truth_ways import PARTITIONS
+from bench.job_lab import Under, asked, end_of, rounds, small_stack
 from headwater.model import codec
 from headwater.model.alert import AlertEvent
 from headwater.model.rule import Rule
 from headwater.model.topics import ALERTS
-from headwater.truth.alert_logs import CONTROL, Entry, expected, merged, random_log
+from headwater.truth.alert_logs import CONTROL, Entry, expected, random_log
 from headwater.truth.span import Entry as Stored
 
 UNDER = Under("alerting", CONTROL, ALERTS)
@@ -57,22 +54,15 @@ def harmed(log: list[Entry], until: int, delay_ms: int) -> tuple[str, set[AlertE
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logs", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
+    given = asked(__doc__)
     good, total, found_controls = True, 0, 0
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-alerts-")))
         lab = stack.enter_context(small_stack(folder, UNDER))
-        for number, first in enumerate(range(0, given.logs, BATCH)):
-            names = [f"log{one:05d}" for one in range(first, min(first + BATCH, given.logs))]
-            log = merged(random_log(given.seed * 1_000_003 + int(one[3:]), one, PARTITIONS) for one in names)
-            how, begun = WAYS[number % len(WAYS)], time.monotonic()
-            prefix = f"{how}-{uuid.uuid4().hex[:6]}-"
-            play(lab, log, prefix, how)
+        for played in rounds(lab, given.logs, given.seed, BATCH, random_log):
+            log = played.log
             until, delay_ms = end_of(log) - 1, lab.settings.rules_delay_ms
-            wanted, records = set(expected(log, until, delay_ms)), lab.said(prefix)
+            wanted, records = set(expected(log, until, delay_ms)), lab.said(played.prefix)
             said = events(records)
             tenant, harm = harmed(log, until, delay_ms)
             found = {event.tenant for event in (wanted ^ harm) ^ said} == {tenant}
@@ -80,15 +70,15 @@ def main() -> int:
             good, total = good and not missing and not extra and found, total + len(wanted)
             found_controls += found
             report = {
-                "logs": len(names),
-                "how": how,
+                "logs": len(played.names),
+                "how": played.how,
                 "records": len(log),
                 "events": len(wanted),
                 "repeats": len(records) - len(said),
                 "missing": len(missing),
                 "extra": len(extra),
                 "control_found": found,
-                "seconds": round(time.monotonic() - begun, 1),
+                "seconds": round(time.monotonic() - played.begun, 1),
                 "examples": [str(one) for one in (*missing, *extra)][:4],
             }
             print(json.dumps(report), flush=True)

@@ -12,19 +12,15 @@ edit of a device that has an effect is kept from the reference) must be found in
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 import time
-import uuid
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.job_lab import WAYS, Under, play, small_stack
-from bench.truth_ways import PARTITIONS
+from bench.job_lab import Under, asked, rounds, small_stack
 from headwater.model.topics import DEVICE_REGISTRY, ENRICHED
-from headwater.truth.alert_logs import merged
 from headwater.truth.enriched_logs import compare, expected, random_log, without_an_edit
 
 UNDER = Under("enrichment", (DEVICE_REGISTRY,), ENRICHED, packs_first=True)
@@ -33,29 +29,22 @@ BATCH = 40
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logs", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
+    given = asked(__doc__)
     good, packs, found_controls = True, 0, 0
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-enrichment-")))
         lab = stack.enter_context(small_stack(folder, UNDER))
-        for number, first in enumerate(range(0, given.logs, BATCH)):
-            names = [f"log{one:05d}" for one in range(first, min(first + BATCH, given.logs))]
-            log = merged(random_log(given.seed * 1_000_003 + int(one[3:]), one, PARTITIONS) for one in names)
-            how, begun = WAYS[number % len(WAYS)], time.monotonic()
-            prefix = f"{how}-{uuid.uuid4().hex[:6]}-"
-            play(lab, log, prefix, how)
-            wanted, said = expected(log), lab.said(prefix)
+        for played in rounds(lab, given.logs, given.seed, BATCH, random_log):
+            log = played.log
+            wanted, said = expected(log), lab.said(played.prefix)
             found = compare(wanted, said)
             less, _, harm = without_an_edit(log)
             control = compare(expected(less), said)
             seen = found.none and (control.missing, control.extra, control.wrong) == ([], [], harm)
             good, packs, found_controls = good and seen, packs + len(wanted), found_controls + seen
             report = {
-                "logs": len(names),
-                "how": how,
+                "logs": len(played.names),
+                "how": played.how,
                 "records": len(log),
                 "packs": len(wanted),
                 "rows": len(said),
@@ -64,7 +53,7 @@ def main() -> int:
                 "extra": len(found.extra),
                 "wrong": len(found.wrong),
                 "control_found": seen,
-                "seconds": round(time.monotonic() - begun, 1),
+                "seconds": round(time.monotonic() - played.begun, 1),
                 "examples": [str(one) for one in (*found.missing, *found.extra, *found.wrong)][:4],
             }
             print(json.dumps(report), flush=True)

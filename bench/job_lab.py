@@ -5,11 +5,13 @@ A job of theirs reads packs and control topics, and writes one topic. What it mu
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from headwater.stack import flink, foreground, jars, kafka, submit
 from headwater.stack.cluster import Cluster
 from headwater.stack.rewind import RawLog
 from headwater.stack.state import State
-from headwater.truth.alert_logs import Entry, beats, with_beats
+from headwater.truth.alert_logs import Entry, beats, merged, with_beats
 from headwater.truth.logfile import append
 from headwater.truth.span import Entry as Stored
 from headwater.truth.span import Reader
@@ -165,3 +167,35 @@ def play(lab: Lab, log: list[Entry], prefix: str, how: str) -> None:
 def end_of(log: list[Entry]) -> int:
     """Up to where log time goes in a run (epoch ms), a while after its last record."""
     return log[-1].log_time + 5_000
+
+
+@dataclass(frozen=True)
+class Round:
+    """Some logs as one, played under a prefix, with a restart or a kill in its middle. `begun`: monotonic seconds."""
+
+    names: list[str]
+    log: list[Entry]
+    how: str
+    prefix: str
+    begun: float
+
+
+def rounds(
+    lab: Lab, logs: int, seed: int, batch: int, random_log: Callable[[int, str, int], list[Entry]]
+) -> Iterator[Round]:
+    """Plays `logs` logs, `batch` at a time, and gives each such round when it has been played."""
+    for number, first in enumerate(range(0, logs, batch)):
+        names = [f"log{one:05d}" for one in range(first, min(first + batch, logs))]
+        log = merged(random_log(seed * 1_000_003 + int(one[3:]), one, PARTITIONS) for one in names)
+        how, begun = WAYS[number % len(WAYS)], time.monotonic()
+        prefix = f"{how}-{uuid.uuid4().hex[:6]}-"
+        play(lab, log, prefix, how)
+        yield Round(names, log, how, prefix, begun)
+
+
+def asked(about: str | None) -> argparse.Namespace:
+    """The command line of a long run, with `about` as its help: `logs` and `seed`."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--logs", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()

@@ -89,8 +89,7 @@ class JobStates:
     def _ask(self, name: str) -> tuple[bool, str]:
         """Whether the job runs with all its tasks, and else why not, as far as Flink knows."""
         try:
-            if any(job.healthy for job in self._cluster.live(name)):
-                return True, ""
-            return False, failing(self._cluster, name)
+            live = self._cluster.live(name)
+            return any(job.healthy for job in live), failing(self._cluster, live)
         except OSError as error:
             return False, f"Flink does not answer: {error}"

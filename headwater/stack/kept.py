@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
 from headwater.stack import plans, record
 from headwater.stack.carried import CarriedKeeper
-from headwater.stack.cluster import Cluster
+from headwater.stack.cluster import Cluster, Job
 from headwater.stack.jobs import Keeper
 from headwater.stack.program import Probe
 from headwater.stack.rewound import RewoundKeeper
@@ -38,15 +40,15 @@ def probe(state: State) -> Probe:
             known = record.peek(state, name)
             if known.wanted and known.trouble:
                 raise StackError(known.trouble)
-            if known.wanted and (why := failing(cluster, name)):
+            if known.wanted and (why := failing(cluster, cluster.live(name))):
                 raise StackError(f"{name} fails again and again: {why}")
 
     return check
 
 
-def failing(cluster: Cluster, name: str) -> str:
-    """Why a job that is on the cluster does not run, in a line; empty if it runs, or has not failed yet."""
-    for job in cluster.live(name):
+def failing(cluster: Cluster, live: Iterable[Job]) -> str:
+    """Why a job does not run that is `live` on the cluster, in a line; empty if it runs, or has not failed yet."""
+    for job in live:
         if not job.healthy and (trace := cluster.why_failed(job.id, 20_000)):
             return causes(trace)
     return ""

@@ -37,10 +37,6 @@ pytestmark = pytest.mark.timeout(900)
 
 POWER = "computed_power_watt"
 STALL = "rise-then-stall"
-FAILS = (
-    "select tenant, device, pane, cast(100 / (`count` - 5) as double) as `value`, `count` as n, generation, as_of, "
-    "received from panes"
-)
 
 
 @pytest.fixture(scope="module")

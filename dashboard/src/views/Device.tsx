@@ -18,7 +18,7 @@ import { DeviceAlerts } from "./DeviceAlerts";
 import { Events } from "./Events";
 import { Link } from "./Link";
 import { MetricCard } from "./MetricCard";
-import { BackLink, Fact, LastReading, Ranges } from "./PageParts";
+import { BackLink, Fact, LastReading, Loading, Ranges } from "./PageParts";
 import { Plug } from "./Plug";
 import { Standings } from "./Severity";
 
@@ -164,25 +164,6 @@ function Skew({ ms }: { ms: number | null }) {
         {value} {unit} {way}
       </dd>
     </div>
-  );
-}
-
-function Loading({ name, error }: { name: string; error: Error | null }) {
-  return (
-    <section className="device" aria-busy={!error} data-state="loading">
-      <header className="page-head">
-        <BackLink />
-        <div className="title">
-          <h1>{name}</h1>
-        </div>
-        <p>{error ? `Not to be had: ${error.message}. It is asked for again once connected.` : "Loading…"}</p>
-      </header>
-      <div className="cards">
-        {["a", "b", "c", "d"].map((key) => (
-          <div key={key} className="skeleton tall" />
-        ))}
-      </div>
-    </section>
   );
 }
 

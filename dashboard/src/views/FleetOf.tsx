@@ -13,7 +13,7 @@ import type { RegisteredFleet } from "../wire/types";
 import { Link } from "./Link";
 import { Members, useMembers } from "./Members";
 import { MetricCard } from "./MetricCard";
-import { BackLink, Fact, LastReading, Ranges } from "./PageParts";
+import { BackLink, Fact, LastReading, Loading, Ranges } from "./PageParts";
 
 const EVERY_MS = 5_000;
 
@@ -109,25 +109,6 @@ function Facts({ fleet, about, gone }: Pick<PageProps, "fleet" | "about" | "gone
       {about?.zone && <Fact name="Time zone">{about.zone}</Fact>}
       {gone && <Fact name="Registry">deleted; what it had stays</Fact>}
     </dl>
-  );
-}
-
-function Loading({ name, error }: { name: string; error: Error | null }) {
-  return (
-    <section className="device" aria-busy={!error} data-state="loading">
-      <header className="page-head">
-        <BackLink />
-        <div className="title">
-          <h1>{name}</h1>
-        </div>
-        <p>{error ? `Not to be had: ${error.message}. It is asked for again once connected.` : "Loading…"}</p>
-      </header>
-      <div className="cards">
-        {["a", "b", "c", "d"].map((key) => (
-          <div key={key} className="skeleton tall" />
-        ))}
-      </div>
-    </section>
   );
 }
 

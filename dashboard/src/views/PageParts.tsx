@@ -66,3 +66,23 @@ export function Ranges() {
     </fieldset>
   );
 }
+
+/** What stands in the place of a page of charts until it is there, or why it is not. */
+export function Loading({ name, error }: { name: string; error: Error | null }) {
+  return (
+    <section className="device" aria-busy={!error} data-state="loading">
+      <header className="page-head">
+        <BackLink />
+        <div className="title">
+          <h1>{name}</h1>
+        </div>
+        <p>{error ? `Not to be had: ${error.message}. It is asked for again once connected.` : "Loading…"}</p>
+      </header>
+      <div className="cards">
+        {["a", "b", "c", "d"].map((key) => (
+          <div key={key} className="skeleton tall" />
+        ))}
+      </div>
+    </section>
+  );
+}
