@@ -81,7 +81,7 @@ async def import_devices(state: Here, request: Request, tenant: Tenant) -> Json:
 @devices.get(
     "/{name}/versions",
     operation_id="list_device_versions",
-    summary="Every version of a device",
+    summary="Versions of a device",
     response_model=answers.DeviceVersions,
     responses=responses(404),
 )

@@ -20,7 +20,7 @@ _NOT_SAID = ("v", "tenant", "device", "version", "changed_ms", "deleted")
 
 
 def versions(tenant: str, device: str, as_json: Json = False) -> None:
-    """Show every version of a device, oldest first, and what each has changed; also of one that is deleted."""
+    """Show the versions of a device, oldest first, and what each has changed; also of one that is deleted."""
     with database() as connection:
         found = history.versions(connection, tenant, device)
     if as_json:
