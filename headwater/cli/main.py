@@ -1,31 +1,50 @@
-"""The `headwater` command: the one-machine stack, devices and jobs."""
+"""The `headwater` command: the one-machine stack, devices and jobs.
+
+Each command's module is imported when it is called: all of them together take seconds.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from headwater.cli import audit, chaos, devices, jobs, log, models, replay, rules, sites, sql, stack, tenants
+_OWN = {
+    **dict.fromkeys(("up", "down", "reset", "status", "doctor", "logs"), "stack"),
+    **{name: name for name in ("chaos", "audit", "replay")},
+}
+"""Commands, and the module of `headwater.cli` that has a function of their name."""
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Headwater: live readings of many devices. `headwater up` starts everything on this machine.",
-)
-app.command()(stack.up)
-app.command()(stack.down)
-app.command()(stack.reset)
-app.command()(stack.status)
-app.command()(stack.doctor)
-app.command()(stack.logs)
-app.command()(chaos.chaos)
-app.command()(audit.audit)
-app.command()(replay.replay)
-app.add_typer(devices.app, name="devices")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(log.app, name="log")
-app.add_typer(models.app, name="models")
-app.add_typer(rules.app, name="rules")
-app.add_typer(sites.app, name="sites")
-app.add_typer(sql.app, name="sql")
-app.add_typer(tenants.app, name="tenants")
+_GROUPS = ("devices", "jobs", "log", "models", "rules", "sites", "sql", "tenants")
+"""Modules of `headwater.cli` whose `app` is a group of commands."""
+
+
+class Commands(TyperGroup):
+    """All commands; imports only those that are asked for."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = dict.fromkeys((*_OWN, *_GROUPS))  # type: ignore[assignment]  # made by `get_command`
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # as typer calls it
+        """The command or group of this name; None if there is none."""
+        if cmd_name in _GROUPS:
+            group = get_command(import_module(f"headwater.cli.{cmd_name}").app)
+            group.name = cmd_name
+            return group
+        if cmd_name in _OWN:
+            one = typer.Typer(add_completion=False)
+            one.command(cmd_name)(getattr(import_module(f"headwater.cli.{_OWN[cmd_name]}"), cmd_name))
+            return get_command(one)
+        return None
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def headwater() -> None:
+    """Headwater: live readings of many devices. `headwater up` starts everything on this machine."""
