@@ -10,6 +10,9 @@ DEV := .venv/dev/bin
 UV := .venv/boot/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
+# Compiled modules are kept whatever the shell says: without them each of twenty processes compiles its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help up down reset status test check format docs bench lock
 
