@@ -104,9 +104,14 @@ def reports(log: Path) -> list[dict[str, int]]:
 def connected(log: Path, fleet: subprocess.Popen[bytes], devices: int) -> dict[str, int]:
     """Waits until the fleet says that nearly all its devices are connected; what it said."""
     begun = time.monotonic()
+    shown: dict[str, int] = {}
     while time.monotonic() - begun < CONNECT_S and fleet.poll() is None:
-        if (said := reports(log)) and said[-1]["connected"] >= 0.99 * devices:
-            return said[-1]
+        if said := reports(log):
+            if said[-1]["connected"] >= 0.99 * devices:
+                return said[-1]
+            if said[-1] != shown:
+                shown = said[-1]
+                print(json.dumps({"s": round(time.monotonic() - begun), **shown}), flush=True)
         time.sleep(1)
     raise SystemExit(f"not connected within {CONNECT_S:.0f} s: {reports(log)[-1:]}\n{log.read_text()[-2000:]}")
 
@@ -173,6 +178,7 @@ def main() -> int:
     parser.add_argument("--pack", type=int, default=10)
     parser.add_argument("--metrics", type=int, default=3, help="most metrics of a device (default: 3)")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the fleet ends, too
     found = run(given.devices, given.minutes, given.pack, given.metrics)
     print(json.dumps(found, indent=2))
     return 1 if found["growing"] or found["share_acknowledged"] < LEAST_SHARE else 0

@@ -16,9 +16,9 @@ def options(settings: JobSettings) -> dict[str, str]:
         # Fixed from the first day: state cannot be restored under another one.
         "pipeline.max-parallelism": "128",
         "pipeline.object-reuse": "true",
-        "execution.buffer-timeout.interval": "10 ms",
+        "execution.buffer-timeout.interval": "20 ms",
         # How often log time is looked at: rows go out when it has passed them, and no oftener in a replay.
-        "pipeline.auto-watermark-interval": "50 ms",
+        "pipeline.auto-watermark-interval": "100 ms",
         "table.local-time-zone": "UTC",
         "table.exec.state.ttl": f"{settings.state_ttl_ms} ms",
         "table.exec.mini-batch.enabled": "true",

@@ -1,8 +1,8 @@
 """Which tokens are good: the credentials of PostgreSQL, kept in memory and on disk so that devices connect without it.
 
-The table is read again when PostgreSQL tells of a change, when a token expires, and every two seconds in any case (a
-notification does not come through every pooler). A device that is not known yet is looked up at once. When PostgreSQL
-is down, what was known stays good until it expires, also after a restart of the broker.
+The table is read again when PostgreSQL tells of a change, when a token expires, and every two seconds in any case, less
+often if it is large (a notification does not come through every pooler). A device that is not known yet is looked up at
+once. When PostgreSQL is down, what was known stays good until it expires, also after a restart of the broker.
 """
 
 from __future__ import annotations
@@ -112,12 +112,14 @@ class DeviceTable:
                 if conn is None or conn.closed:
                     conn = connect(self._url)
                     conn.execute(f"listen {CHANNEL}")
+                begun = time.monotonic()
                 looked_up = set(self._looked_up)
                 self._take(registry.all_good(conn), looked_up)
+                took_s = time.monotonic() - begun
                 if not self._healthy:
                     _log.info("device table read", devices=len(self._known))
                 self._healthy = True
-                self._wait(conn)
+                self._wait(conn, took_s)
             except psycopg.Error as error:
                 if self._healthy or conn is None:
                     _log.warning("PostgreSQL cannot be asked, known devices stay known", error=str(error).strip())
@@ -129,11 +131,18 @@ class DeviceTable:
         if conn is not None:
             conn.close()
 
-    def _wait(self, conn: psycopg.Connection[Any]) -> None:
-        """Until something has changed, or it is time to look in any case. Tokens expire meanwhile."""
-        until = time.monotonic() + REFRESH_S
+    def _wait(self, conn: psycopg.Connection[Any], took_s: float) -> None:
+        """Until something has changed, or it is time to look in any case. Tokens expire meanwhile.
+
+        To read a large table takes long (`took_s`), and CONNECTs wait meanwhile for the same interpreter: it is read
+        unasked for a fiftieth of the time at most, and many changes at once are one.
+        """
+        until = time.monotonic() + max(REFRESH_S, 50 * took_s)
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
             if list(conn.notifies(timeout=min(left, _SLICE_S), stop_after=1)):
+                self._stopping.wait(min(took_s, _SLICE_S))
+                while list(conn.notifies(timeout=0)):
+                    pass
                 return
             self._withdraw()
 

@@ -113,7 +113,8 @@ class Events:
 
     def _hand_some_over(self) -> bool:
         """True if any event was taken."""
-        batch = list(itertools.islice(self._waiting, MOST_AT_ONCE))
+        # Hooks append meanwhile: to iterate would raise.
+        batch = [self._waiting[place] for place in range(min(len(self._waiting), MOST_AT_ONCE))]
         try:
             taken = self._hand_over([encode(event) for event in batch])
         except Exception:

@@ -6,6 +6,7 @@ JPype cannot call default methods of an interface on a Python object, so every m
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -15,11 +16,12 @@ import structlog
 from headwater.broker import requests
 from headwater.broker.connect import Code, Connect, Verdict
 from headwater.broker.events import Events
-from headwater.broker.java import address_of
+from headwater.broker.java import address_of, always
 from headwater.broker.lifecycle import event_of, install, quietly, remember_device
 from headwater.broker.provisioning import Provisioning
 from headwater.model.event import Kind
 
+_PROVIDER = "com.hivemq.extension.sdk.api.services.auth.provider.AuthenticatorProvider"
 _log = structlog.get_logger()
 
 _BLAMED = frozenset({Code.BAD_USER_NAME_OR_PASSWORD, Code.CLIENT_IDENTIFIER_NOT_VALID})
@@ -69,7 +71,8 @@ class _Main:
         # HiveMQ starts its extension after its persistence and before its listeners.
         never_reuse_publish_ids()
         services = jpype.JClass("com.hivemq.extension.sdk.api.services.Services")
-        services.securityRegistry().setAuthenticatorProvider(_Provider(_Authenticator(self._judge, self._events)))
+        authenticator = _Authenticator(self._judge, self._events)
+        services.securityRegistry().setAuthenticatorProvider(always(_PROVIDER, authenticator))
         install(services, self._events)
         requests.install(services, self._provisioning)
 
@@ -78,30 +81,27 @@ class _Main:
         pass
 
 
-@jpype.JImplements("com.hivemq.extension.sdk.api.services.auth.provider.AuthenticatorProvider")
-class _Provider:
-    def __init__(self, authenticator: Any) -> None:
-        self._authenticator = authenticator
-
-    @jpype.JOverride  # type: ignore[untyped-decorator]
-    def getAuthenticator(self, _input: Any) -> Any:
-        return self._authenticator
-
-
 @jpype.JImplements("com.hivemq.extension.sdk.api.auth.SimpleAuthenticator")
 class _Authenticator:
     def __init__(self, judge: Any, events: Events) -> None:
         self._judge = judge
         self._events = events
         self._codes: Any = jpype.JClass("com.hivemq.extension.sdk.api.packets.connect.ConnackReasonCode")
+        self._permissions = _Permissions()
+        self._one = threading.Lock()
 
     @jpype.JOverride  # type: ignore[untyped-decorator]
     def onConnect(self, given: Any, output: Any) -> None:
+        # One at a time: two threads would take Python's lock from each other at each call into Java.
+        with self._one:
+            self._judged(given, output)
+
+    def _judged(self, given: Any, output: Any) -> None:
         try:
             connect = _connect(given)
             verdict = self._judge(connect)
             if verdict.code is Code.SUCCESS:
-                _permit(output, verdict)
+                self._permissions.give(output, verdict)
                 if verdict.device is not None:
                     remember_device(given.getConnectionInformation(), *verdict.device)
                 if verdict.key_sha256:
@@ -146,19 +146,28 @@ def _text(buffer: Any) -> str:
     return str(jpype.JClass("java.nio.charset.StandardCharsets").UTF_8.decode(buffer).toString())
 
 
-def _permit(output: Any, verdict: Verdict) -> None:
-    builders = jpype.JClass("com.hivemq.extension.sdk.api.services.builder.Builders")
-    kinds = jpype.JClass("com.hivemq.extension.sdk.api.auth.parameter.TopicPermission$PermissionType")
-    activity = jpype.JClass("com.hivemq.extension.sdk.api.auth.parameter.TopicPermission$MqttActivity")
-    behaviour = jpype.JClass("com.hivemq.extension.sdk.api.packets.auth.DefaultAuthorizationBehaviour")
-    permissions = output.getDefaultPermissions()
-    rules = (
-        (activity.PUBLISH, kinds.DENY, verdict.never_publish),
-        (activity.PUBLISH, kinds.ALLOW, verdict.publish),
-        (activity.SUBSCRIBE, kinds.ALLOW, verdict.subscribe),
-    )
-    # The first that fits counts.
-    for what, kind, filters in rules:
-        for topics in filters:
-            permissions.add(builders.topicPermission().topicFilter(topics).activity(what).type(kind).build())
-    permissions.setDefaultBehaviour(behaviour.DENY)
+class _Permissions:
+    """Hands the topics of a verdict over, with few calls: at each of them Python's lock may go to another thread."""
+
+    def __init__(self) -> None:
+        kinds = jpype.JClass("com.hivemq.extension.sdk.api.auth.parameter.TopicPermission$PermissionType")
+        activity = jpype.JClass("com.hivemq.extension.sdk.api.auth.parameter.TopicPermission$MqttActivity")
+        self._builders = jpype.JClass("com.hivemq.extension.sdk.api.services.builder.Builders")
+        self._deny = jpype.JClass("com.hivemq.extension.sdk.api.packets.auth.DefaultAuthorizationBehaviour").DENY
+        self._never_publish = (activity.PUBLISH, kinds.DENY)
+        self._publish = (activity.PUBLISH, kinds.ALLOW)
+        self._subscribe = (activity.SUBSCRIBE, kinds.ALLOW)
+
+    def give(self, output: Any, verdict: Verdict) -> None:
+        """The first that fits counts."""
+        permissions = output.getDefaultPermissions()
+        rules = (
+            (self._never_publish, verdict.never_publish),
+            (self._publish, verdict.publish),
+            (self._subscribe, verdict.subscribe),
+        )
+        for (activity, kind), filters in rules:
+            builder = self._builders.topicPermission().activity(activity).type(kind)
+            for topics in filters:
+                permissions.add(builder.topicFilter(topics).build())
+        permissions.setDefaultBehaviour(self._deny)

@@ -1,10 +1,20 @@
-"""Bytes and addresses from and to Java. Import it only while the JVM runs."""
+"""Bytes and addresses from and to Java, and constants for it. Import it only while the JVM runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import jpype
+
+
+def always(interface: str, answer: Any) -> Any:
+    """Java's own implementation of an interface with one method, which always gives `answer`: Python is not called."""
+    handles = jpype.JClass("java.lang.invoke.MethodHandles")
+    proxies = jpype.JClass("java.lang.invoke.MethodHandleProxies")
+    kind = jpype.JClass(interface).class_
+    [method] = kind.getMethods()
+    constant = handles.constant(method.getReturnType(), answer)
+    return proxies.asInterfaceInstance(kind, handles.dropArguments(constant, 0, method.getParameterTypes()))
 
 
 def octets(payload: bytes) -> Any:

@@ -13,7 +13,7 @@ import jpype
 import structlog
 
 from headwater.broker.events import Events
-from headwater.broker.java import address_of
+from headwater.broker.java import address_of, always
 from headwater.clock import now_ms
 from headwater.model.codec import VERSION
 from headwater.model.event import DeviceEvent, Ended, Kind, reason_of
@@ -21,13 +21,15 @@ from headwater.model.event import DeviceEvent, Ended, Kind, reason_of
 _DEVICE, _NUMBER = "headwater.device", "headwater.connection"
 _VERSIONS = {"V_3_1": "3.1", "V_3_1_1": "3.1.1", "V_5": "5"}
 _MOST_TEXT = 256
+_LISTENERS = "com.hivemq.extension.sdk.api.events.client.ClientLifecycleEventListenerProvider"
+_INTERCEPTORS = "com.hivemq.extension.sdk.api.interceptor.connack.ConnackOutboundInterceptorProvider"
 _log = structlog.get_logger()
 
 
 def install(services: Any, events: Events) -> None:
     """Registers the hooks. `services` is HiveMQ's class `Services`, within the start of an extension."""
-    services.eventRegistry().setClientLifecycleEventListener(_ListenerProvider(_Listener(events)))
-    services.interceptorRegistry().setConnackOutboundInterceptorProvider(_ConnackProvider(_Connack(events)))
+    services.eventRegistry().setClientLifecycleEventListener(always(_LISTENERS, _Listener(events)))
+    services.interceptorRegistry().setConnackOutboundInterceptorProvider(always(_INTERCEPTORS, _Connack(events)))
 
 
 def remember_device(connection: Any, tenant: str, device: str) -> None:
@@ -62,16 +64,6 @@ def quietly(work: Callable[[], None]) -> None:
         _log.exception("an event of a device was lost")
 
 
-@jpype.JImplements("com.hivemq.extension.sdk.api.interceptor.connack.ConnackOutboundInterceptorProvider")
-class _ConnackProvider:
-    def __init__(self, interceptor: Any) -> None:
-        self._interceptor = interceptor
-
-    @jpype.JOverride  # type: ignore[untyped-decorator]
-    def getConnackOutboundInterceptor(self, _input: Any) -> Any:
-        return self._interceptor
-
-
 @jpype.JImplements("com.hivemq.extension.sdk.api.interceptor.connack.ConnackOutboundInterceptor")
 class _Connack:
     """The moment of `connected`: whoever had the client id before is away, and the session has been looked for."""
@@ -93,16 +85,6 @@ class _Connack:
         kept.putAsString(_NUMBER, str(number))
         present = bool(packet.getSessionPresent())
         self._events.tell(event_of(Kind.CONNECTED, str(whose), given, number=number, session_present=present))
-
-
-@jpype.JImplements("com.hivemq.extension.sdk.api.events.client.ClientLifecycleEventListenerProvider")
-class _ListenerProvider:
-    def __init__(self, listener: Any) -> None:
-        self._listener = listener
-
-    @jpype.JOverride  # type: ignore[untyped-decorator]
-    def getClientLifecycleEventListener(self, _input: Any) -> Any:
-        return self._listener
 
 
 @jpype.JImplements("com.hivemq.extension.sdk.api.events.client.ClientLifecycleEventListener")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from headwater.workers.fleet_link import Address, Link, Tally
 from headwater.workers.fleet_model import SimulatedDevice, device_token
 
 REPORT_S = 60.0
+STARTING_REPORT_S = 10.0
 _CONNECTS_A_SECOND = 200
 _log = structlog.get_logger()
 
@@ -64,36 +64,42 @@ def payload(ts: list[int], rows: list[dict[str, float]]) -> bytes:
 
 async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
     """Brings up the fleet, a few hundred connections a second, and lets it measure until `stopping` is set."""
+    tally = Tally()
+    links: list[Link] = []
+    starting = asyncio.create_task(_start(settings, tally, links))
+    if settings.fleet_devices:
+        await _report(tally, settings.fleet_devices, starting, stopping)
+    else:
+        await _idle(tally, stopping)
+    starting.cancel()
+    for link in links:
+        link.close()
+    await asyncio.sleep(0.5)
+
+
+async def _start(settings: FleetSettings, tally: Tally, links: list[Link]) -> None:
     address = urlsplit(settings.mqtt)
     where = Address(address.hostname or "127.0.0.1", address.port or 1883)
     secret = settings.fleet_token.get_secret_value()
-    tally = Tally()
-    links: list[Link] = []
-    with ThreadPoolExecutor(8, "connect") as executor:
-        for number in range(1, settings.fleet_devices + 1):
-            device = SimulatedDevice(number, settings.fleet_seed, settings.fleet_metrics)
-            user = f"{settings.fleet_tenant}/{device.name}"
-            link = Link(user, device_token(secret, device.name), where, executor, tally)
-            links.append(link)
-            link.connect()
-            spread = (number * 0.618034) % 1  # golden ratio: even at any number of devices
-            Member(device, settings, link).start(spread)
-            if number % 10 == 0:
-                await asyncio.sleep(10 / _CONNECTS_A_SECOND)
-        if settings.fleet_devices:
-            await _report(tally, settings.fleet_devices, stopping)
-        else:
-            await _idle(tally, stopping)
-        for link in links:
-            link.close()
-        await asyncio.sleep(0.5)
+    for number in range(1, settings.fleet_devices + 1):
+        device = SimulatedDevice(number, settings.fleet_seed, settings.fleet_metrics)
+        user = f"{settings.fleet_tenant}/{device.name}"
+        link = Link(user, device_token(secret, device.name), where, tally)
+        links.append(link)
+        link.connect()
+        spread = (number * 0.618034) % 1  # golden ratio: even at any number of devices
+        Member(device, settings, link).start(spread)
+        if number % 10 == 0:
+            await asyncio.sleep(10 / _CONNECTS_A_SECOND)
 
 
-async def _report(tally: Tally, devices: int, stopping: asyncio.Event) -> None:
+async def _report(tally: Tally, devices: int, starting: asyncio.Task[None], stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         _log.info("fleet", devices=devices, **asdict(tally))
+        if starting.done():
+            starting.result()
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), REPORT_S)
+            await asyncio.wait_for(stopping.wait(), REPORT_S if starting.done() else STARTING_REPORT_S)
     _log.info("fleet", devices=devices, **asdict(tally))
 
 

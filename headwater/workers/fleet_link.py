@@ -1,25 +1,34 @@
-"""One MQTT connection of one simulated device, driven by an asyncio loop: thousands of them fit into one thread."""
+"""One MQTT 5 connection of one simulated device, as a protocol of asyncio: ten thousand of them fit into one thread.
+
+Only what a device needs that publishes: CONNECT, PUBLISH with QoS 1, PINGREQ and DISCONNECT (MQTT 5.0, 3.1, 3.3, 3.12
+and 3.14). A client library that brings its own sockets costs more than half of the processor that a fleet takes.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-from concurrent.futures import Executor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
 from headwater.heartbeat import Heartbeat
 
 QUEUE = 300
 """Messages that a device keeps while the broker is away; what does not fit is not sent."""
 
+_IN_FLIGHT = 10
+"""Messages that may wait for their PUBACK; HiveMQ allows ten (Receive Maximum in its CONNACK)."""
+
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 30.0
-_MISC_S = 15.0
 _KEEPALIVE_S = 60
+_ANSWER_S = 30.0
+"""Longest wait for a CONNACK."""
+
+_CONNACK, _PUBACK, _DISCONNECT = 2, 4, 14
+_FAILURE = 0x80
+"""Reason codes from this one on are failures (MQTT 5.0, 2.4)."""
 
 
 @dataclass
@@ -43,67 +52,60 @@ class Address:
     port: int
 
 
-class Link:
-    """A paho client without a thread of its own: its socket is watched by the loop.
+class Link(asyncio.Protocol):
+    """Connects, and again after each loss. Messages are kept until they are acknowledged, over reconnects too.
 
-    Connecting may block, so it runs in `executor`. Messages are QoS 1 and kept by paho until acknowledged, over
-    reconnects too. Methods are for the loop's thread.
+    Its methods are for the loop's thread.
     """
 
-    def __init__(self, user: str, token: str, address: Address, executor: Executor, tally: Tally) -> None:
+    def __init__(self, user: str, token: str, address: Address, tally: Tally) -> None:
         self._loop = asyncio.get_running_loop()
         self._address = address
-        self._executor = executor
         self._tally = tally
+        self._connect = _connect_packet(f"fleet-{user}", user, token)
         self._retry_s = _FIRST_RETRY_S
         self._up = False
         self._closed = False
-        self._misc: asyncio.TimerHandle | None = None
-        self._client = self._new_client(user, token)
+        self._transport: asyncio.Transport | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._opening: asyncio.Task[object] | None = None
+        self._heard = self._sent = 0.0
+        self._received = b""
+        self._waiting: dict[int, bytes] = {}
+        """Packet id -> PUBLISH without its first byte, in order; the first `_flying` of them are sent."""
+        self._flying = 0
+        self._ids = itertools.cycle(range(1, 65_536))
 
     def connect(self) -> None:
         """Begins to connect; tries again by itself."""
-        self._executor.submit(self._connect)
+        self._opening = self._loop.create_task(self._open())
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Sends with QoS 1, or keeps the message until there is a connection."""
-        info = self._client.publish(topic, payload, qos=1)
-        if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
+        if len(self._waiting) >= QUEUE:
             self._tally.not_sent += 1
-        self._send_rest()
+            return
+        number = next(self._ids)
+        body = _text(topic) + number.to_bytes(2, "big") + b"\0" + payload
+        self._waiting[number] = _length(len(body)) + body
+        if self._up and self._flying == len(self._waiting) - 1 < _IN_FLIGHT:
+            self._flying += 1
+            self._write(b"\x32" + self._waiting[number])
 
     def close(self) -> None:
         """Says goodbye to the broker."""
         self._closed = True
-        self._client.disconnect()
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._transport is not None:
+            self._write(b"\xe0\x00")
+            self._transport.close()
 
-    def _new_client(self, user: str, token: str) -> paho.Client:
-        client = paho.Client(CallbackAPIVersion.VERSION2, f"fleet-{user}", protocol=paho.MQTTv5)
-        client.username_pw_set(user, token)
-        client.max_queued_messages_set(QUEUE)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        client.on_socket_open = lambda _c, _d, sock: self._call(self._watch, sock)
-        client.on_socket_close = self._on_socket_close
-        return client
-
-    def _call(self, function: Any, *arguments: Any) -> None:
-        """Runs `function` in the loop's thread: now if this is it, else soon."""
+    async def _open(self) -> None:
         try:
-            here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            here = False
-        if here:
-            function(*arguments)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _connect(self) -> None:
-        try:
-            self._client.connect(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
+            await self._loop.create_connection(lambda: self, self._address.host, self._address.port)
         except OSError:
-            self._call(self._retry)
+            self._retry()
 
     def _retry(self) -> None:
         if not self._closed:
@@ -111,59 +113,116 @@ class Link:
             self._loop.call_later(self._retry_s * random.uniform(0.5, 1.5), self.connect)
             self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
 
-    def _watch(self, sock: Any) -> None:
-        if sock.fileno() >= 0:
-            self._loop.add_reader(sock, self._read)
-            self._send_rest()
-            self._care()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Says who it is."""
+        self._transport = transport  # type: ignore[assignment]  # of TCP
+        self._received, self._heard = b"", self._loop.time()
+        self._write(self._connect)
+        self._watch = self._loop.call_later(_ANSWER_S, self._look)
 
-    def _read(self) -> None:
-        self._client.loop_read()
-        self._send_rest()
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # as asyncio calls it
+        """Tries again."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._transport = None
+        if self._up:
+            self._up = False
+            self._tally.connected -= 1
+        self._retry()
 
-    def _send_rest(self) -> None:
-        """paho writes at once; what the socket did not take is written when it takes more."""
-        sock = self._client.socket()
-        if sock is not None and self._client.want_write():
-            self._loop.add_writer(sock, self._write)
+    def data_received(self, data: bytes) -> None:
+        """Takes the packets that are whole."""
+        self._heard = self._loop.time()
+        self._received += data
+        for kind, body in self._packets():
+            if kind == _PUBACK:
+                self._acknowledged(body)
+            elif kind == _CONNACK:
+                self._connected(body)
+            elif kind == _DISCONNECT and self._transport is not None:
+                self._transport.close()
 
-    def _write(self) -> None:
-        self._client.loop_write()
-        sock = self._client.socket()
-        if sock is not None and not self._client.want_write():
-            self._loop.remove_writer(sock)
+    def _packets(self) -> Iterator[tuple[int, bytes]]:
+        while (found := _first(self._received)) is not None:
+            head, end = found
+            packet, self._received = self._received[:end], self._received[end:]
+            yield packet[0] >> 4, packet[head:]
 
-    def _on_socket_close(self, _client: paho.Client, _data: Any, sock: Any) -> None:
-        descriptor = sock.fileno()
-        if descriptor >= 0:
-            # Called before paho closes it, and in the loop's thread whenever it was ever watched.
-            self._loop.remove_reader(descriptor)
-            self._loop.remove_writer(descriptor)
-
-    def _care(self) -> None:
-        """Keep-alive and time-outs."""
-        if self._misc is not None:
-            self._misc.cancel()
-        if self._client.loop_misc() == paho.MQTT_ERR_SUCCESS:
-            self._misc = self._loop.call_later(_MISC_S, self._care)
-
-    def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
+    def _connected(self, body: bytes) -> None:
+        if body[1] >= _FAILURE:
             self._tally.refused += 1
             return
         self._up = True
         self._retry_s = _FIRST_RETRY_S
         self._tally.connected += 1
+        again, self._flying = self._flying, 0
+        self._send_more(again)
 
-    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
-        if self._up:
-            self._up = False
-            self._tally.connected -= 1
-        self._call(self._retry)
-
-    def _on_publish(self, _client: paho.Client, _data: Any, _mid: int, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
+    def _acknowledged(self, body: bytes) -> None:
+        if self._waiting.pop(int.from_bytes(body[:2], "big"), None) is None:
+            return
+        self._flying -= 1
+        if len(body) > 2 and body[2] >= _FAILURE:
             self._tally.refused += 1
         else:
             self._tally.acknowledged += 1
             self._tally.heart.beat()
+        self._send_more(0)
+
+    def _send_more(self, again: int) -> None:
+        """Sends what waits while there is room in flight; the first `again` of them were sent once before."""
+        first = self._flying
+        for place, packet in enumerate(itertools.islice(self._waiting.values(), first, _IN_FLIGHT), first):
+            self._write((b"\x3a" if place < again else b"\x32") + packet)
+            self._flying += 1
+
+    def _write(self, packet: bytes) -> None:
+        if self._transport is not None:
+            self._sent = self._loop.time()
+            self._transport.write(packet)
+
+    def _look(self) -> None:
+        """Keep-alive; and a broker that has not said anything for too long is gone."""
+        now = self._loop.time()
+        if self._transport is None:
+            return
+        if not self._up or now - self._heard > 2 * _KEEPALIVE_S:
+            self._transport.abort()
+            return
+        if now - self._sent > _KEEPALIVE_S / 3:
+            self._write(b"\xc0\x00")
+        self._watch = self._loop.call_later(_KEEPALIVE_S / 3, self._look)
+
+
+def _text(text: str) -> bytes:
+    """A UTF-8 string with its length before it (MQTT 5.0, 1.5.4)."""
+    encoded = text.encode()
+    return len(encoded).to_bytes(2, "big") + encoded
+
+
+def _length(length: int) -> bytes:
+    """A variable byte integer (MQTT 5.0, 1.5.5)."""
+    out = bytearray()
+    while length > 0x7F:
+        out.append(length & 0x7F | 0x80)
+        length >>= 7
+    out.append(length)
+    return bytes(out)
+
+
+def _first(received: bytes) -> tuple[int, int] | None:
+    """Where the first packet's body begins and ends; None if it is not whole yet."""
+    length = 0
+    for place, byte in enumerate(received[1:5]):
+        length |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:
+            head = place + 2
+            return (head, head + length) if len(received) >= head + length else None
+    return None
+
+
+def _connect_packet(client: str, user: str, password: str) -> bytes:
+    """CONNECT with user and password, clean start, no properties (MQTT 5.0, 3.1)."""
+    head = _text("MQTT") + b"\x05\xc2" + _KEEPALIVE_S.to_bytes(2, "big") + b"\0"
+    body = head + _text(client) + _text(user) + _text(password)
+    return b"\x10" + _length(len(body)) + body

@@ -12,7 +12,6 @@ create temporary table alert_rules (
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',
-    'properties.fetch.max.wait.ms' = '50',
     'scan.topic-partition-discovery.interval' = '0',
     'scan.startup.mode' = 'earliest-offset',
     'scan.parallelism' = '1',

@@ -21,7 +21,6 @@ create temporary table device_registry (
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.group.id' = '${group}',
     'properties.enable.auto.commit' = 'false',
-    'properties.fetch.max.wait.ms' = '50',
     'scan.topic-partition-discovery.interval' = '0',
     ${registry_scan}
     'format' = 'json',
