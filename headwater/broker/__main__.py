@@ -18,7 +18,7 @@ from headwater.broker.gate import Gate
 from headwater.broker.provisioning import Provisioning
 from headwater.broker.shared import SharedAttributes, is_shared
 from headwater.broker.watch import Watch
-from headwater.garbage import collect_rarely
+from headwater.garbage import collect_unasked
 from headwater.logs import configure
 from headwater.model.errors import HeadwaterError, StackError
 from headwater.model.settings import BrokerSettings
@@ -56,7 +56,7 @@ def serve(settings: BrokerSettings, stopping: threading.Event) -> None:
     devices.start()
     watch.start()
     shared.start()
-    collect_rarely()
+    collect_unasked()
     _log.info("listening", host=settings.host, port=settings.broker_port)
     stopping.wait()
     watch.stop()
