@@ -126,6 +126,7 @@ def run(devices: int, minutes: float, pack: int, metrics: int) -> dict[str, Any]
         "HEADWATER_FLEET_TENANT": TENANT,
         "HEADWATER_FLEET_DEVICES": str(devices),
         "HEADWATER_FLEET_PACK": str(pack),
+        "HEADWATER_FLEET_CONNECTS": "50",  # while the JVMs still compile
         "HEADWATER_FLEET_METRICS": str(metrics),
         "HEADWATER_FLEET_TOKEN": settings.fleet_token.get_secret_value(),
     }

@@ -30,6 +30,7 @@ def program(state: State) -> Program:
         port="clickhouse",
         version=version("chdb-core-lite"),
         says="raw readings",
+        yields=5,
         settle_s=1,
     )
 

@@ -150,12 +150,11 @@ def _links(folder: Path, targets: list[Path]) -> None:
         link(target, folder / name)
 
 
-def java(state: State, name: str, main: str, *options: str, optional: bool = False, yields: int = 0) -> tuple[str, ...]:
+def java(state: State, name: str, main: str, *options: str, optional: bool = False) -> tuple[str, ...]:
     """The command that Flink's `*-foreground` scripts end in, without the four JVMs that they start to get there.
 
     Each process works in a folder of its own that is emptied first: what a killed one has left (state in RocksDB,
     shuffles, shipped files) is read by nobody again. `optional`: with the jars of `opt/` that are not Flink's own.
-    `yields`: how nice it is to the programs beside it (0 to 19).
     """
     tmp = str(state.folder / "flink" / "tmp" / name)
     conf, lib = home(state) / "conf", home(state) / "lib"
@@ -163,7 +162,7 @@ def java(state: State, name: str, main: str, *options: str, optional: bool = Fal
     names = [target.name for target in _library(state)]
     beside = [str(home(state) / "opt" / target.name) for target in _optional(state)] if optional else []
     return (
-        *("/bin/sh", "-c", 'rm -rf "$0" && mkdir -p "$0" && cd "$0" && exec nice -n "$@"', tmp, str(yields)),
+        *("/bin/sh", "-c", 'rm -rf "$0" && mkdir -p "$0" && cd "$0" && exec "$@"', tmp),
         str(places.java()),
         f"-Djava.io.tmpdir={tmp}",
         *options,
@@ -222,7 +221,7 @@ def taskmanager(state: State) -> Program:
     main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     return Program(
         name="taskmanager",
-        command=java(state, "taskmanager", main, *options, yields=5),
+        command=java(state, "taskmanager", main, *options),
         # Functions of SQL in a job that was not submitted by us: their dead letters go there.
         environment={**environment(state), "HEADWATER_KAFKA": state.url("kafka")},
         # Python workers look for modules in their working directory first: it must not be the checkout.
@@ -233,4 +232,5 @@ def taskmanager(state: State) -> Program:
         says="Flink's worker: 8 slots, 1632 MiB at most",
         stop_wait_s=30,
         settle_s=3,
+        yields=10,
     )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 import structlog
+import uvloop
 
 from headwater.clock import now_ms
 from headwater.garbage import collect_rarely
@@ -23,7 +24,6 @@ from headwater.workers.fleet_model import SimulatedDevice, device_token
 
 REPORT_S = 60.0
 STARTING_REPORT_S = 10.0
-_CONNECTS_A_SECOND = 200
 _log = structlog.get_logger()
 
 
@@ -63,7 +63,7 @@ def payload(ts: list[int], rows: list[dict[str, float]]) -> bytes:
 
 
 async def run(settings: FleetSettings, stopping: asyncio.Event) -> None:
-    """Brings up the fleet, a few hundred connections a second, and lets it measure until `stopping` is set."""
+    """Brings up the fleet, `fleet_connects` connections a second, and lets it measure until `stopping` is set."""
     tally = Tally()
     links: list[Link] = []
     starting = asyncio.create_task(_start(settings, tally, links))
@@ -90,7 +90,7 @@ async def _start(settings: FleetSettings, tally: Tally, links: list[Link]) -> No
         spread = (number * 0.618034) % 1  # golden ratio: even at any number of devices
         Member(device, settings, link).start(spread)
         if number % 10 == 0:
-            await asyncio.sleep(10 / _CONNECTS_A_SECOND)
+            await asyncio.sleep(10 / settings.fleet_connects)
 
 
 async def _report(tally: Tally, devices: int, starting: asyncio.Task[None], stopping: asyncio.Event) -> None:
@@ -123,7 +123,7 @@ def main() -> None:
     settings = FleetSettings()
     configure(settings.log_format)
     collect_rarely()
-    asyncio.run(_main(settings))
+    uvloop.run(_main(settings))
     _log.info("stopped")
 
 
