@@ -151,6 +151,12 @@ class JobSettings(Settings):
     )
     mini_batch_ms: int = Field(200, ge=10, le=5_000, description="how often partial rows are published")
     generation: int = Field(1, ge=1, description="generation of the rows; raised when a changed query is rebuilt")
+    checkpoint_s: int = Field(
+        10,
+        ge=1,
+        le=600,
+        description="how often Flink saves the state of the jobs; 30 for thousands of devices on one machine",
+    )
     rules_delay_ms: int = Field(
         500, ge=1, le=60_000, description="how long after its log time a version of a rule begins to count"
     )

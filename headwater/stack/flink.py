@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from connectors.jars import FLINK_VERSION
-from headwater.model.settings import project_folder
+from headwater.model.settings import JobSettings, project_folder
 from headwater.stack import jars, jvm, places, probes
 from headwater.stack.files import link, private_folder, write_private
 from headwater.stack.program import Program
@@ -110,17 +110,22 @@ def rendered(state: State) -> str:
         python=places.jobs_python(),
         **MEMORY_MB,
     )
-    return text + "\n" + _filled("jobs.yaml", folder=state.folder / "flink")
+    return text + "\n" + _every_job(state)
 
 
 def job_options(state: State) -> dict[str, str]:
     """What every job gets, by key. A cluster of somebody else keeps its own folders and state backend."""
-    lines = _filled("jobs.yaml", folder=state.folder / "flink").splitlines()
+    lines = _every_job(state).splitlines()
     options = dict(line.split(": ", 1) for line in lines if ": " in line and not line.startswith("#"))
     foreign = "flink" in state.external
     return {
         key: value for key, value in options.items() if not (foreign and ("dir" in key or key.startswith("state.")))
     }
+
+
+def _every_job(state: State) -> str:
+    settings = JobSettings(_env_file=state.folder / "run.env")
+    return _filled("jobs.yaml", folder=state.folder / "flink", checkpoint_s=settings.checkpoint_s)
 
 
 def _filled(name: str, **names: object) -> str:

@@ -103,7 +103,7 @@ def test_devices_publish_only_after_the_bridge_has_subscribed(state):
 
 def test_every_job_gets_checkpoints_with_its_submission(state):
     options = job_options(state)
-    assert options["execution.checkpointing.interval"] == "30 s"
+    assert options["execution.checkpointing.interval"] == "10 s"
     assert options["execution.checkpointing.dir"] == f"file://{state.folder}/flink/checkpoints"
     assert options["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
 
@@ -111,7 +111,7 @@ def test_every_job_gets_checkpoints_with_its_submission(state):
 def test_a_cluster_of_somebody_else_keeps_its_own_folders(tmp_path):
     state = State.open(tmp_path, {"HEADWATER_PORTS": "free", "HEADWATER_FLINK": "http://f:8081"})
     options = job_options(state)
-    assert options["execution.checkpointing.interval"] == "30 s"
+    assert options["execution.checkpointing.interval"] == "10 s"
     assert not [value for value in options.values() if str(tmp_path) in value]
 
 
