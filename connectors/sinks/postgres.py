@@ -15,7 +15,7 @@ from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
 from connectors.sinks.events import EventSink
 from connectors.sinks.partitions import Partitions
-from connectors.sinks.rollup import roll_up_all
+from connectors.sinks.rollup import ROLLED, roll_up, roll_up_all
 from connectors.sinks.statements import load_sql
 from headwater.model.generation import STEP, epoch
 from headwater.model.pack import Aggregate
@@ -24,6 +24,9 @@ from headwater.model.topics import PROCESSED
 
 _COPY = "copy sink_stage from stdin"
 _KEEP_EVERY_S = 3_600
+_ROLLING_SHARE = 20
+"""A level is rolled up at most a twentieth of the time."""
+
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 # UTC: buckets of a day begin at midnight UTC, whatever the server thinks. The limits let a dead instance's locks go.
 _OPTIONS = "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c statement_timeout=120s"
@@ -55,7 +58,8 @@ class PostgresSink(Sink):
         self._rollup_s = settings.sink_rollup_ms / 1000
         self._connected: psycopg.Connection[Any] | None = None
         self._partitions = Partitions(settings)
-        self._rolled_at = self._kept_at = float("-inf")
+        self._roll_next = dict.fromkeys(ROLLED, float("-inf"))
+        self._kept_at = float("-inf")
         self._upsert = load_sql("upsert")
         self._offset = load_sql("offset")
         self._log_time = load_sql("log_time")
@@ -121,14 +125,20 @@ class PostgresSink(Sink):
         return applied
 
     def upkeep(self) -> None:
-        """Rollups each `sink_rollup_ms`, partitions each hour."""
+        """Rollups each `sink_rollup_ms`, partitions each hour.
+
+        A level that takes long is rolled up less often: with each pass every series is written again in it.
+        """
         now = time.monotonic()
         if now - self._kept_at >= _KEEP_EVERY_S:
             self._partitions.keep(self._connection())
             self._kept_at = now
-        if now - self._rolled_at >= self._rollup_s:
-            roll_up_all(self._connection())
-            self._rolled_at = now
+        for level in ROLLED:
+            begun = time.monotonic()
+            if begun >= self._roll_next[level]:
+                roll_up(self._connection(), level)
+                ended = time.monotonic()
+                self._roll_next[level] = begun + max(self._rollup_s, (ended - begun) * _ROLLING_SHARE)
 
     def close(self) -> None:
         """Flush, roll up what that changed, and let go."""
