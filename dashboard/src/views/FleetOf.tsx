@@ -87,6 +87,7 @@ function FleetPage({ by, name, fleet, about, gone }: PageProps) {
             series={fleet.get(metric)}
             device={fleet}
             range={range}
+            whole
             said={named[metric]}
           />
         ))}

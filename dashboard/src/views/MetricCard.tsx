@@ -22,6 +22,8 @@ interface Props {
   series: Series;
   device: LiveDevice;
   range: Range;
+  /** It is a site or a model: the newest reading is one device's, so the mean of all is drawn and said. */
+  whole?: boolean;
   /** What a model says of the metric. */
   said: Named | undefined;
   /** The rules that mean the device; a site or a model has none. */
@@ -30,12 +32,12 @@ interface Props {
   alert?: Episode | undefined;
 }
 
-export function MetricCard({ series, device, range, said, rules, alert }: Props) {
+export function MetricCard({ series, device, range, whole = false, said, rules, alert }: Props) {
   const metric = describe(series.metric, said);
   const history = useHistory(series, range);
   const limits = useMemo(() => limitsOf(rules ?? [], series.metric), [rules, series.metric]);
   const beyond = useRef<HTMLUListElement>(null);
-  const source = useSource(series, device, range, history.data);
+  const source = useSource(series, device, range, whole, history.data);
   const readout = useRef<HTMLSpanElement>(null);
   const stats = useRef<Stats | null>(null);
   const hover = useRef<Hover | null>(null);
@@ -65,7 +67,7 @@ export function MetricCard({ series, device, range, said, rules, alert }: Props)
           </span>
           <code>{series.metric}</code>
         </h2>
-        <Now series={series} metric={metric} />
+        <Now series={series} metric={metric} whole={whole} />
         <span ref={readout} className="readout" />
       </header>
       <LineChart
@@ -138,7 +140,13 @@ function useHistory(series: Series, range: Range) {
   });
 }
 
-function useSource(series: Series, device: LiveDevice, range: Range, past: History | undefined): ChartSource {
+function useSource(
+  series: Series,
+  device: LiveDevice,
+  range: Range,
+  whole: boolean,
+  past: History | undefined,
+): ChartSource {
   const held = useRef(past);
   held.current = past;
   return useMemo(() => {
@@ -146,7 +154,7 @@ function useSource(series: Series, device: LiveDevice, range: Range, past: Histo
     const { ms } = RANGES[range];
     const none: Drawn = { data: [[], [], [], []], stats: { n: 0, mean: Number.NaN, min: 0, max: 0 } };
     const draw = (from: number): Drawn => {
-      if (range === "live") return fromTrace(series.trace, panes, from);
+      if (range === "live" && !whole) return fromTrace(series.trace, panes, from);
       if (ms <= 3_600_000) return fromPanes(panes, from);
       const now = held.current;
       return now ? fromBuckets(now.columns, LEVEL_MS[now.level], from) : none;
@@ -160,11 +168,11 @@ function useSource(series: Series, device: LiveDevice, range: Range, past: Histo
         return [to - ms, to];
       },
     };
-  }, [series, device, range]);
+  }, [series, device, range, whole]);
 }
 
-/** The last value, as it comes. */
-function Now({ series, metric }: { series: Series; metric: Metric }) {
+/** The last value, as it comes; of a site or a model the mean of the newest pane. */
+function Now({ series, metric, whole }: { series: Series; metric: Metric; whole: boolean }) {
   const value = useRef<HTMLElement>(null);
   const unit = useRef<HTMLElement>(null);
   useEffect(() => {
@@ -172,11 +180,11 @@ function Now({ series, metric }: { series: Series; metric: Metric }) {
     return onFrame(() => {
       if (series.version === seen || !value.current || !unit.current) return;
       seen = series.version;
-      const reading = formatValue(metric, series.last);
+      const reading = formatValue(metric, whole ? series.mean : series.last);
       value.current.textContent = reading.value;
       unit.current.textContent = reading.unit;
     });
-  }, [series, metric]);
+  }, [series, metric, whole]);
   return (
     <p className="big" data-live={series.metric}>
       <b ref={value} />
