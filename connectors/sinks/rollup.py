@@ -21,7 +21,7 @@ Connection = psycopg.Connection[Any]
 
 ROLLED = tuple(level.name for level in LEVELS[1:])
 """The levels that are rolled up, finest first: each is the source of the next."""
-_MOST_MARKS = 50_000
+_MOST_MARKS = 500_000
 _UNITS = {"1m": "minute", "1h": "hour", "1d": "day"}
 
 
@@ -48,7 +48,8 @@ def roll_up(connection: Connection, level: str) -> int:
     """Bring the marked buckets of `level` up to date; returns how many marks were worked off.
 
     The connection must be in autocommit and its session in UTC. Several may call this at once: they take turns, or one
-    could write what it had read before the other's write. Each turn is a transaction of at most 50,000 marks.
+    could write what it had read before the other's write. Each turn is a transaction of at most 500,000 marks;
+    those of one bucket are one piece of work.
     """
     statement = statement_of(level)
     done = 0
