@@ -121,7 +121,10 @@ def workers(state: State) -> list[Program]:
             "api",
         ),
         worker("agent", "headwater.workers.agent", "this machine as a device", ("bridge", "devices"), alive("agent")),
-        worker("fleet", "headwater.workers.fleet", "the simulated fleet", ("bridge", "devices"), alive("fleet")),
+        # After the jobs: beside a load, all that starts compiles for twice as long.
+        worker(
+            "fleet", "headwater.workers.fleet", "the simulated fleet", ("bridge", "devices", "jobs"), alive("fleet")
+        ),
     ]
 
 

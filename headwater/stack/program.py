@@ -19,8 +19,8 @@ class Program:
     `depends` names programs and tasks that must be ready first. `port` is a name in the state's ports.
     `environment` is added to that of the supervisor. `user` is set only where root must not run the program.
     `settle_s` is how long a process must live before the supervisor calls it started. `on_demand`: not started on the
-    way up, but when somebody needs it. `yields` is how nice (0 to 19) it is to those beside it: what only works off
-    yields to what takes readings in, which has a single thread where the others have twenty.
+    way up, but when somebody needs it. `yields` is how nice (0 to 19) it is to those beside it once it
+    has come up (`headwater/stack/yielding.py`).
     """
 
     name: str

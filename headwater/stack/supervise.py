@@ -79,11 +79,10 @@ password={_quoted(state.secrets["supervisor"])}
 
 
 def _section(state: State, program: Program) -> str:
-    command = ("nice", "-n", str(program.yields), *program.command) if program.yields else program.command
     environ = ",".join(f'{name}="{_quoted(value)}"' for name, value in environment(state, program).items())
     return f"""\
 [program:{program.name}]
-command={" ".join(_argument(word) for word in command)}
+command={" ".join(_argument(word) for word in program.command)}
 environment={environ}
 directory={_quoted(program.folder)}
 autostart=false

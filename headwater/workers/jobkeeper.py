@@ -14,10 +14,12 @@ from headwater.logs import configure
 from headwater.model.errors import HeadwaterError
 from headwater.model.settings import JobSettings
 from headwater.sql.keeping import QueryKeeper
-from headwater.stack import kept, record
+from headwater.stack import catalog, kept, record
 from headwater.stack.job_states import JobStates
 from headwater.stack.jobs import Keeper
 from headwater.stack.state import State
+from headwater.stack.supervise import Supervisor
+from headwater.stack.yielding import Yielding
 from headwater.stopping import stop_event
 
 EVERY_S = 2.0
@@ -29,6 +31,7 @@ def keep(state: State, settings: JobSettings, stopping: threading.Event) -> None
     """Looks after all jobs until `stopping` is set. Nothing that Flink or a job does ends this loop."""
     keepers: dict[str, Keeper] = {}
     queries, states = QueryKeeper(state, settings), JobStates(state, settings)
+    yielding = Yielding(Supervisor(state), catalog.programs(state))
     while not stopping.is_set():
         pause = EVERY_S
         for name in record.names(state):
@@ -49,6 +52,7 @@ def keep(state: State, settings: JobSettings, stopping: threading.Event) -> None
                 "Flink does not answer, metrics and patterns wait", flink=queries.cluster.url, error=str(error)
             )
         states.look()
+        yielding.look()
         stopping.wait(pause)
 
 
