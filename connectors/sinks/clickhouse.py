@@ -20,6 +20,7 @@ from headwater.model.settings import SinkSettings
 from headwater.model.stores import RAW_LOGS, RAW_POSITIONS, RAW_RECORDS, RAW_REFUSED
 from headwater.model.topics import RAW
 from headwater.raw import client as raw
+from headwater.varint import varint
 
 PROCESS = {
     "says": "raw readings, and where devices belonged, into ClickHouse",
@@ -154,7 +155,7 @@ class ClickHouseSink(RawSink):
         block = bytearray()
         for partition, offset, log_time, value in batch.records:
             block += _HEAD.pack(self._log_number, partition, offset, log_time, self._settings.pack_cap)
-            block += _varint(len(value))
+            block += varint(len(value))
             block += value
         try:
             client.raw_insert(RAW_RECORDS, _COLUMNS, bytes(block), settings=_INSERT, fmt="RowBinary")
@@ -204,16 +205,6 @@ class ClickHouseSink(RawSink):
                 "was replaced. Reading it from its beginning; readings that are stored already stay as they are",
             )
         return number
-
-
-def _varint(number: int) -> bytes:
-    """A length as RowBinary writes it: seven bits a byte, the lowest first."""
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def main() -> None:

@@ -113,8 +113,7 @@ class QueryKeeper:
         jobs = [job for job in self.cluster.jobs() if job.name == one.job]
         live = [job for job in jobs if job.live]
         if not one.wanted:
-            for job in live:
-                self.cluster.cancel(job.id)
+            self._cancel(one.job)
             return f"{len(live)} jobs of an undeployed {one.kind} cancelled" if live else ""
         if live:
             return self._seen_running(one, live)

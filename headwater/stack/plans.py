@@ -13,7 +13,7 @@ from headwater.model.settings import JobSettings, project_folder
 from headwater.stack.page import digest
 
 ADDRESSES = {"kafka", "postgres", "clickhouse", "valkey", "mqtt", "flink", "api", "host"}
-UNPLANNED = ADDRESSES | {"log_format", "parallelism", "outage_ms", "generation", "low_disk_mb"}
+UNPLANNED = ADDRESSES | {"log_format", "parallelism", "outage_ms", "generation", "low_disk_mb", "checkpoint_s"}
 """Settings that do not change a plan."""
 
 LISTS = {"TABLES": "sql/sources", "VIEWS": "sql/views", "SINKS": "sql/sinks"}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headwater.heartbeat import Heartbeat
+from headwater.varint import varint
 
 QUEUE = 300
 """Messages that a device keeps while the broker is away; what does not fit is not sent."""
@@ -87,7 +88,7 @@ class Link(asyncio.Protocol):
             return
         number = next(self._ids)
         body = _text(topic) + number.to_bytes(2, "big") + b"\0" + payload
-        self._waiting[number] = _length(len(body)) + body
+        self._waiting[number] = varint(len(body)) + body
         if self._up and self._flying == len(self._waiting) - 1 < _IN_FLIGHT:
             self._flying += 1
             self._write(b"\x32" + self._waiting[number])
@@ -200,16 +201,6 @@ def _text(text: str) -> bytes:
     return len(encoded).to_bytes(2, "big") + encoded
 
 
-def _length(length: int) -> bytes:
-    """A variable byte integer (MQTT 5.0, 1.5.5)."""
-    out = bytearray()
-    while length > 0x7F:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    out.append(length)
-    return bytes(out)
-
-
 def _first(received: bytes) -> tuple[int, int] | None:
     """Where the first packet's body begins and ends; None if it is not whole yet."""
     length = 0
@@ -225,4 +216,4 @@ def _connect_packet(client: str, user: str, password: str) -> bytes:
     """CONNECT with user and password, clean start, no properties (MQTT 5.0, 3.1)."""
     head = _text("MQTT") + b"\x05\xc2" + _KEEPALIVE_S.to_bytes(2, "big") + b"\0"
     body = head + _text(client) + _text(user) + _text(password)
-    return b"\x10" + _length(len(body)) + body
+    return b"\x10" + varint(len(body)) + body
