@@ -2,6 +2,7 @@
 
     python -m bench.soak --minutes 60                       # 10,000 devices x 3 metrics at 1 Hz, packed by 10
     python -m bench.soak --minutes 10 --devices 2000
+    python -m bench.soak --whole                            # as devices do that send each full ten seconds
 
 Needs a running stack, best without a fleet of its own (`HEADWATER_FLEET_DEVICES=0 make up`). Starts a fleet as a tenant
 of its own, waits until it is connected, and looks at the stack every 30 s. Prints for each program its memory in the
@@ -116,7 +117,7 @@ def connected(log: Path, fleet: subprocess.Popen[bytes], devices: int) -> dict[s
     raise SystemExit(f"not connected within {CONNECT_S:.0f} s: {reports(log)[-1:]}\n{log.read_text()[-2000:]}")
 
 
-def run(devices: int, minutes: float, pack: int, metrics: int) -> dict[str, Any]:
+def run(devices: int, minutes: float, pack: int, metrics: int, whole: bool) -> dict[str, Any]:
     """The whole trial; see the module's docstring."""
     settings, state = FleetSettings(), State.load()
     register(settings, devices)
@@ -126,6 +127,7 @@ def run(devices: int, minutes: float, pack: int, metrics: int) -> dict[str, Any]
         "HEADWATER_FLEET_TENANT": TENANT,
         "HEADWATER_FLEET_DEVICES": str(devices),
         "HEADWATER_FLEET_PACK": str(pack),
+        "HEADWATER_FLEET_WHOLE": str(whole),
         "HEADWATER_FLEET_CONNECTS": "50",  # while the JVMs still compile
         "HEADWATER_FLEET_METRICS": str(metrics),
         "HEADWATER_FLEET_TOKEN": settings.fleet_token.get_secret_value(),
@@ -155,6 +157,7 @@ def run(devices: int, minutes: float, pack: int, metrics: int) -> dict[str, Any]
     return {
         "minutes": round(seconds / 60, 1),
         "devices": devices,
+        "messages_of_whole_panes": whole,
         "readings_per_s_offered": round(rate),
         "messages_acknowledged": done,
         "share_acknowledged": round(done / (devices / pack * seconds), 4),
@@ -178,9 +181,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--pack", type=int, default=10)
     parser.add_argument("--metrics", type=int, default=3, help="most metrics of a device (default: 3)")
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="messages of whole panes, each sent after a time of its device's own; else each spans two panes",
+    )
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the fleet ends, too
-    found = run(given.devices, given.minutes, given.pack, given.metrics)
+    found = run(given.devices, given.minutes, given.pack, given.metrics, given.whole)
     print(json.dumps(found, indent=2))
     return 1 if found["growing"] or found["share_acknowledged"] < LEAST_SHARE else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -72,6 +73,32 @@ def cut(arrival: Arrival, rows: Rows, cap: int) -> tuple[list[Pack], int]:
         pack.at.append(ts - pane)
         pack.rows.append(row)
     return [_packed(arrival, pack) for pack in packs], readings
+
+
+def cut_columns(arrival: Arrival, stamps: list[int], columns: dict[str, list[float]], cap: int) -> list[Pack]:
+    """The packs of whole columns of numbers: what `cut` makes of them as rows, without making rows.
+
+    `stamps` (epoch ms) ascend strictly, names of `columns` are sorted, and each has a value at every stamp.
+    """
+    packs = []
+    begin, length = 0, len(stamps)
+    while begin < length:
+        first = stamps[begin]
+        pane = first - first % PANE_MS
+        end = min(bisect_left(stamps, pane + PANE_MS, begin), begin + cap)
+        packs.append(
+            Pack(
+                v=VERSION,
+                tenant=arrival.tenant,
+                device=arrival.device,
+                pane=pane,
+                at=[ts - pane for ts in stamps[begin:end]],
+                metrics={name: column[begin:end] for name, column in columns.items()},
+                received=arrival.received_ms,
+            )
+        )
+        begin = end
+    return packs
 
 
 def _set_of(row: dict[str, Value]) -> _Set:

@@ -298,6 +298,10 @@ class FleetSettings(Settings):
     fleet_seed: int = Field(7, description="makes the fleet repeatable")
     fleet_every_ms: int = Field(1_000, ge=20, description="how often each simulated device measures")
     fleet_pack: int = Field(1, ge=1, le=1_000, description="measurements that a simulated device sends in one message")
+    fleet_whole: bool = Field(
+        False,
+        description="messages begin at multiples of their span and are sent later, each device after its own time",
+    )
     fleet_connects: int = Field(200, ge=1, description="simulated devices that connect in a second, at the start")
     fleet_metrics: int = Field(5, ge=1, le=5, description="most metrics of a simulated device; its kind may have fewer")
     fleet_token: SecretStr = Field(SecretStr(""), description="secret from which the fleet's tokens are derived")

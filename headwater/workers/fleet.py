@@ -36,23 +36,43 @@ class Member:
         self._topic = f"v1/{settings.fleet_tenant}/{device.name}/telemetry"
         self._every_ms = settings.fleet_every_ms
         self._pack = settings.fleet_pack
+        self._period_ms = self._pack * self._every_ms
+        self._whole = settings.fleet_whole
+        self._after_ms = 0
         self._loop = asyncio.get_running_loop()
         self._due = 0.0
         self._last = 0
 
     def start(self, share: float) -> None:
         """Sends first after this share of the time between two messages, then regularly."""
-        self._due = self._loop.time() + share * self._pack * self._every_ms / 1_000
-        self._loop.call_at(self._due, self._tick)
+        self._after_ms = int(share * self._period_ms)
+        self._due = self._loop.time() + self._after_ms / 1_000
+        self._wait(now_ms())
 
     def _tick(self) -> None:
         now = now_ms()
-        first = max(now - (self._pack - 1) * self._every_ms, self._last + 1)
-        if ts := list(range(now, first - 1, -self._every_ms))[::-1]:
+        newest = newest_whole(now, self._after_ms, self._period_ms, self._every_ms) if self._whole else now
+        first = max(newest - (self._pack - 1) * self._every_ms, self._last + 1)
+        if ts := list(range(newest, first - 1, -self._every_ms))[::-1]:
             self._link.publish(self._topic, payload(ts, [self._device.measure(one) for one in ts]))
-            self._last = now
-        self._due = max(self._due + self._pack * self._every_ms / 1_000, self._loop.time())
-        self._loop.call_at(self._due, self._tick)
+            self._last = newest
+        self._due = max(self._due + self._period_ms / 1_000, self._loop.time())
+        self._wait(now)
+
+    def _wait(self, now: int) -> None:
+        if self._whole:
+            self._loop.call_later((self._after_ms - now) % self._period_ms / 1_000, self._tick)
+        else:
+            self._loop.call_at(self._due, self._tick)
+
+
+def newest_whole(now: int, after_ms: int, period_ms: int, every_ms: int) -> int:
+    """The last stamp of a message of a whole period, sent `after_ms` after it ended; all in ms, `now` since the epoch.
+
+    `now` may be half a period beside the moment at which it was due.
+    """
+    ended = round((now - after_ms) / period_ms) * period_ms
+    return ended - every_ms + after_ms % every_ms
 
 
 def payload(ts: list[int], rows: list[dict[str, float]]) -> bytes:

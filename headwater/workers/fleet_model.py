@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 
 _DAY_S = 86_400.0
+_KNOT_MS = 10_000
 _MASK = (1 << 64) - 1
 
 
@@ -101,22 +102,37 @@ class _Curve:
         self._phases = [own.uniform(0, 2 * math.pi) for _ in range(4)]
         self._pace = own.uniform(0.8, 1.25)
         self._salt = own.getrandbits(64)
+        self._knots: dict[int, float] = {}
 
     def at(self, ts: int) -> float:
+        metric = self.metric
+        number, into = divmod(ts, _KNOT_MS)
+        begin, end = self._knot(number), self._knot(number + 1)
+        value = begin + (end - begin) * into / _KNOT_MS + metric.noise * _noise(self._salt ^ ts)
+        return round(min(max(value, metric.low), metric.high), 3)
+
+    def _knot(self, number: int) -> float:
+        """The value without noise at a multiple of `_KNOT_MS`; between two of them the curve is a straight line."""
+        found = self._knots.get(number)
+        if found is None:
+            if len(self._knots) > 1:
+                del self._knots[min(self._knots)]
+            found = self._knots[number] = self._smooth(number * _KNOT_MS)
+        return found
+
+    def _smooth(self, ts: int) -> float:
         metric, (slow, mid, quick, days) = self.metric, self._phases
         seconds = ts / 1_000
         turn = 2 * math.pi * seconds * self._pace
         wave = (
             0.5 * math.sin(turn / 2_700 + slow) + 0.3 * math.sin(turn / 420 + mid) + 0.2 * math.sin(turn / 61 + quick)
         )
-        value = (
+        return (
             self._level
             + metric.daily * math.cos(2 * math.pi * (seconds - self._peak_s) / _DAY_S)
             + metric.wander * wave
             + metric.drift * math.sin(turn / (9 * _DAY_S) + days)
-            + metric.noise * _noise(self._salt ^ ts)
         )
-        return round(min(max(value, metric.low), metric.high), 3)
 
 
 def _noise(key: int) -> float:

@@ -237,6 +237,36 @@ def test_every_message_of_good_readings_arrives_whole_and_in_form(items):
     assert starts == sorted(starts)
 
 
+numbers = st.one_of(
+    st.floats(-1e99, 1e99), st.integers(-(2**53), 2**53), st.sampled_from([math.nan, math.inf, 1e100, 10**400, True])
+)
+good_numbers = st.one_of(st.floats(-1e99, 1e99), st.integers(-(2**53), 2**53))
+
+
+@st.composite
+def whole(draw):
+    """Columns as a well-behaved device sends them, or nearly."""
+    ts = sorted(draw(st.lists(st.integers(NOW - 40_000, NOW + 301_000), min_size=1, max_size=30, unique=True)))
+    value = draw(st.sampled_from([good_numbers, good_numbers, numbers]))
+    column = st.lists(value, min_size=len(ts), max_size=len(ts))
+    some_names = st.one_of(names, names, st.sampled_from(["x" * 128, "x" * 129, "a\x00", ""]))
+    return {"ts": ts, "metrics": draw(st.dictionaries(some_names, column, min_size=1, max_size=5))}
+
+
+@given(whole(), st.integers(NOW - 90_000_000, NOW + 400_000))
+def test_the_short_way_of_whole_columns_gives_what_the_long_way_gives(message, last_ms):
+    assert decoded(message, last_ms) == decoded([message], last_ms)
+
+
+@given(st.integers(-1, 3), st.integers(-1, 3))
+def test_both_ways_agree_at_the_edges_of_the_window_and_of_the_limits(old, new):
+    message = {
+        "ts": [NOW - LIMITS.oldest_ms - 1 + old, NOW + LIMITS.ahead_ms - 1 + new],
+        "metrics": {f"m{number}": [1.5, 2] for number in range(19 + new)},
+    }
+    assert decoded(message) == decoded([message])
+
+
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=4)),
     lambda inner: st.one_of(

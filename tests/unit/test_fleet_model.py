@@ -1,11 +1,12 @@
 import hashlib
 import hmac
+import random
 import statistics
 
 import orjson
 import pytest
 
-from headwater.workers.fleet import payload
+from headwater.workers.fleet import newest_whole, payload
 from headwater.workers.fleet_model import KINDS, SimulatedDevice, device_name, device_token, kind_of
 
 DAY_MS = 86_400_000
@@ -56,3 +57,13 @@ def test_names_and_tokens_follow_the_contract():
 def test_one_measurement_is_an_object_and_several_are_columns():
     assert orjson.loads(payload([5], [{"a": 1.0}])) == {"ts": 5, "values": {"a": 1.0}}
     assert orjson.loads(payload([5, 6], [{"a": 1.0}, {"a": 2.0}])) == {"ts": [5, 6], "metrics": {"a": [1.0, 2.0]}}
+
+
+@pytest.mark.parametrize("after_ms", [0, 3_701, 9_999])
+def test_messages_of_whole_panes_lie_in_one_each_and_leave_nothing_out(after_ms):
+    dice = random.Random(after_ms)
+    due = [START + after_ms + number * 10_000 for number in range(50)]
+    newest = [newest_whole(at + dice.randrange(-2, 4_000), after_ms, 10_000, 1_000) for at in due]  # timers are late
+    assert newest == [newest[0] + number * 10_000 for number in range(50)]
+    assert all(ts // 10_000 == (at - after_ms) // 10_000 - 1 for ts, at in zip(newest, due, strict=True))
+    assert {(ts - 9_000) // 10_000 for ts in newest} == {ts // 10_000 for ts in newest}
