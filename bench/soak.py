@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -102,6 +103,12 @@ def reports(log: Path) -> list[dict[str, int]]:
     ]
 
 
+def first_in_line(process: int) -> None:
+    """Devices do not wait for the processor of the platform: theirs comes first, where the system lets us say so."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, process, -10)
+
+
 def connected(log: Path, fleet: subprocess.Popen[bytes], devices: int) -> dict[str, int]:
     """Waits until the fleet says that nearly all its devices are connected; what it said."""
     begun = time.monotonic()
@@ -139,6 +146,7 @@ def run(devices: int, minutes: float, pack: int, metrics: int, whole: bool) -> d
                 [sys.executable, "-m", "headwater.workers.fleet"], env=environment, stdout=out, stderr=out
             )
         try:
+            first_in_line(fleet.pid)
             first = connected(log, fleet, devices)
             before, begun, looks = written(settings), time.monotonic(), []
             while time.monotonic() - begun < minutes * 60 and fleet.poll() is None:
@@ -161,6 +169,7 @@ def run(devices: int, minutes: float, pack: int, metrics: int, whole: bool) -> d
         "readings_per_s_offered": round(rate),
         "messages_acknowledged": done,
         "share_acknowledged": round(done / (devices / pack * seconds), 4),
+        "connected_at_the_end": last["connected"],
         "messages_refused": last["refused"],
         "messages_not_sent": last["not_sent"],
         "rows_written_per_reading": {

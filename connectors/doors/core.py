@@ -115,7 +115,8 @@ class Door:
         self._name = name
         self._on_fatal = on_fatal
         self._last: OrderedDict[bytes, int] = OrderedDict()
-        self._producer = Producer({**producer_config(settings.kafka), "error_cb": self._on_error})
+        own = {"linger.ms": settings.door_linger_ms, "error_cb": self._on_error}
+        self._producer = Producer({**producer_config(settings.kafka), **own})
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="delivery-reports", daemon=True)
         self._poller.start()

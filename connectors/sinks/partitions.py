@@ -62,7 +62,8 @@ class Partitions:
         A drop that would have to wait for a long query is left for the next call: waiting, it would block all readers.
         """
         now = now or datetime.now(UTC)
-        roll_up_all(connection)  # a mark whose rows are gone can no longer be worked off
+        if any(self._outlived(connection, level, now - timedelta(days=days)) for level, days in self._keep.items()):
+            roll_up_all(connection)  # a mark whose rows are gone can no longer be worked off
         first, last = int(now.timestamp()), int((now + _AHEAD).timestamp())
         self.ensure(connection, [second * 1000 for second in range(first, last + 1, 86_400)])
         dropped: list[str] = []
@@ -80,3 +81,9 @@ class Partitions:
             self._log.info("partitions.dropped", names=dropped)
         self.load(connection)
         return dropped
+
+    def _outlived(self, connection: Connection, level: str, oldest: datetime) -> bool:
+        """Whether `drop_partitions` would move the edge of this level."""
+        query = "select date_trunc(unit, $2, 'UTC') > edge from level where level = $1"
+        found = connection.execute(query, [level, oldest]).fetchone()
+        return bool(found and found[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -15,7 +16,8 @@ from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
 from connectors.sinks.events import EventSink
 from connectors.sinks.partitions import Partitions
-from connectors.sinks.rollup import ROLLED, roll_up, roll_up_all
+from connectors.sinks.rolling import Rolling
+from connectors.sinks.rollup import roll_up_all
 from connectors.sinks.statements import load_sql
 from headwater.model.generation import STEP, epoch
 from headwater.model.pack import Aggregate
@@ -24,12 +26,11 @@ from headwater.model.topics import PROCESSED
 
 _COPY = "copy sink_stage from stdin"
 _KEEP_EVERY_S = 3_600
-_ROLLING_SHARE = 20
-"""A level is rolled up at most a twentieth of the time."""
-
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 # UTC: buckets of a day begin at midnight UTC, whatever the server thinks. The limits let a dead instance's locks go.
 _OPTIONS = "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c statement_timeout=120s"
+# A pass over a level reads up to 60 rows of each series.
+_ROLLING_OPTIONS = _OPTIONS.replace("120s", "900s")
 
 PROCESS = {
     "says": "aggregates, events, attributes and alerts into PostgreSQL",
@@ -55,10 +56,9 @@ class PostgresSink(Sink):
         self.applied = 0
         """Rows that were inserted or changed by this instance."""
         self._url = settings.postgres.get_secret_value()
-        self._rollup_s = settings.sink_rollup_ms / 1000
+        self._rolling = Rolling(partial(self._connect, _ROLLING_OPTIONS), settings.sink_rollup_ms / 1000)
         self._connected: psycopg.Connection[Any] | None = None
         self._partitions = Partitions(settings)
-        self._roll_next = dict.fromkeys(ROLLED, float("-inf"))
         self._kept_at = float("-inf")
         self._upsert = load_sql("upsert")
         self._offset = load_sql("offset")
@@ -125,46 +125,32 @@ class PostgresSink(Sink):
         return applied
 
     def upkeep(self) -> None:
-        """Rollups each `sink_rollup_ms`, partitions each hour.
-
-        A level that takes long is rolled up less often: with each pass every series is written again in it.
-        """
+        """Partitions each hour; rollups go on beside."""
         now = time.monotonic()
         if now - self._kept_at >= _KEEP_EVERY_S:
             self._partitions.keep(self._connection())
             self._kept_at = now
-        for level in ROLLED:
-            begun = time.monotonic()
-            if begun >= self._roll_next[level]:
-                roll_up(self._connection(), level)
-                ended = time.monotonic()
-                self._roll_next[level] = begun + max(self._rollup_s, (ended - begun) * _ROLLING_SHARE)
+        self._rolling.start()
 
     def close(self) -> None:
         """Flush, roll up what that changed, and let go."""
         try:
             self.flush()
+            self._rolling.stop()
             roll_up_all(self._connection())
         finally:
             self.disconnect()
 
     def disconnect(self) -> None:
-        """Close the connection without waiting for the server."""
+        """End the rollups, and close the connection without waiting for the server."""
+        self._rolling.stop()
         if self._connected is not None:
             self._connected.close()
             self._connected = None
 
     def _connection(self) -> psycopg.Connection[Any]:
         if self._connected is None:
-            connection = psycopg.connect(
-                self._url,
-                autocommit=True,
-                connect_timeout=5,
-                options=_OPTIONS,
-                application_name=self.name,
-                cursor_factory=psycopg.RawCursor,
-                keepalives_idle=10,
-            )
+            connection = self._connect(_OPTIONS)
             try:
                 connection.execute(load_sql("stage"))
                 self._partitions.load(connection)
@@ -173,6 +159,17 @@ class PostgresSink(Sink):
                 raise
             self._connected = connection
         return self._connected
+
+    def _connect(self, options: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=5,
+            options=options,
+            application_name=self.name,
+            cursor_factory=psycopg.RawCursor,
+            keepalives_idle=10,
+        )
 
     def _with_a_place(self, rows: Iterable[Aggregate]) -> list[Aggregate]:
         oldest = self._partitions.oldest_ms

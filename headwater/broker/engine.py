@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,11 @@ POLL_BATCH = 1_000
 
 Its default of 50 holds the bridge to 50 messages in each round trip to Kafka (613 messages/s seen under load).
 """
+_ROCKSDB_BYTES = 128 * 2**20
+"""For the payloads of queued messages: as many bytes of buffers, and half as many of cache.
+
+HiveMQ takes a 32nd and a 64th of the machine's memory instead: with 24 GiB the broker grew by 768 MiB within the hour.
+"""
 _log = structlog.get_logger()
 
 
@@ -46,6 +52,9 @@ def start_jvm(settings: BrokerSettings, folders: Folders) -> None:
     )
     internal: Any = jpype.JClass("com.hivemq.configuration.service.InternalConfigurations")
     internal.PUBLISH_POLL_BATCH_SIZE = POLL_BATCH
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    internal.PAYLOAD_PERSISTENCE_MEMTABLE_SIZE_PORTION.set(max(32, memory // _ROCKSDB_BYTES))
+    internal.PAYLOAD_PERSISTENCE_BLOCK_CACHE_SIZE_PORTION.set(max(64, 2 * memory // _ROCKSDB_BYTES))
 
 
 class Engine:

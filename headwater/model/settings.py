@@ -114,6 +114,13 @@ class DoorSettings(Settings):
         description="the readings that the bridge subscribes to, with the attributes of the same devices; scale out by "
         "tenant prefix",
     )
+    door_linger_ms: int = Field(
+        5,
+        ge=0,
+        le=1_000,
+        description="how long a door waits for records to write together: more is less work for Kafka and its readers, "
+        "and readings come so much later",
+    )
     bridge_receive_max: int = Field(
         2_000, ge=1, le=65_535, description="unacknowledged messages in flight: the back-pressure"
     )

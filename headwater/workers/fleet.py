@@ -51,13 +51,24 @@ class Member:
 
     def _tick(self) -> None:
         now = now_ms()
-        newest = newest_whole(now, self._after_ms, self._period_ms, self._every_ms) if self._whole else now
+        if self._whole:
+            self._catch_up(newest_whole(now, self._after_ms, self._period_ms, self._every_ms))
+        else:
+            self._send(now)
+        self._due = max(self._due + self._period_ms / 1_000, self._loop.time())
+        self._wait(now)
+
+    def _catch_up(self, newest: int) -> None:
+        """Sends each period that has ended since the last message: a device measures also while it cannot send."""
+        begun = self._last or newest - self._period_ms
+        for last in range(begun + self._period_ms, newest + 1, self._period_ms):
+            self._send(last)
+
+    def _send(self, newest: int) -> None:
         first = max(newest - (self._pack - 1) * self._every_ms, self._last + 1)
         if ts := list(range(newest, first - 1, -self._every_ms))[::-1]:
             self._link.publish(self._topic, payload(ts, [self._device.measure(one) for one in ts]))
             self._last = newest
-        self._due = max(self._due + self._period_ms / 1_000, self._loop.time())
-        self._wait(now)
 
     def _wait(self, now: int) -> None:
         if self._whole:
