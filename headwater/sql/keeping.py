@@ -25,8 +25,6 @@ from headwater.stack.trace import innermost
 
 PARALLELISM = 1
 GONE_S = 30.0
-STARTING_S = 10.0
-"""So long a job that is to be cancelled may take until it runs; one that only fails is cancelled then."""
 
 _NOT_ITS_FAULT = re.compile(
     r"apache\.kafka|TaskManager|TaskExecutor|NoResourceAvailable|[Hh]eartbeat of \w+Manager|JobMaster|"
@@ -251,9 +249,7 @@ class QueryKeeper:
         Cancelled while it is still being initialised, Flink's join in mini-batches ends its whole TaskManager, and with
         it all jobs (2.3.0: its `close` clears a buffer that `open` has not made yet).
         """
-        until = time.monotonic() + STARTING_S
-        while (live := self.cluster.live(job)) and not all(one.healthy for one in live) and time.monotonic() < until:
-            time.sleep(0.1)
+        live = self.cluster.started(job)
         for one in live:
             self.cluster.cancel(one.id)
         return len(live)

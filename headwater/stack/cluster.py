@@ -12,6 +12,10 @@ from typing import Any
 from headwater.model.errors import NotFound, StackError
 from headwater.stack import probes
 from headwater.stack.program import Probe
+from headwater.stack.trace import innermost
+
+STARTING_S = 10.0
+"""A job that is to be stopped or cancelled may take so long until it runs; one that only fails is cancelled then."""
 
 ENDED = {"FINISHED", "CANCELED", "FAILED", "SUSPENDED"}
 
@@ -91,24 +95,33 @@ class Cluster:
             else str(found.get("root-exception") or "")[:characters]
         )
 
+    def started(self, name: str) -> list[Job]:
+        """The live jobs of that name, once all their tasks run; as they are where that takes more than `STARTING_S`."""
+        until = time.monotonic() + STARTING_S
+        while (live := self.live(name)) and not all(one.healthy for one in live) and time.monotonic() < until:
+            time.sleep(0.1)
+        return live
+
     def stop(self, name: str, folder: str = "", timeout_s: float = 60) -> str:
         """Stops a job with a savepoint, below `folder` or the cluster's default, and returns the savepoint's path.
 
+        One that is only just starting is waited for: Flink takes no savepoint before all tasks run.
         Raises `NotFound` if no such job runs, and `StackError` if the savepoint fails: then the job goes on.
         """
-        jobs = self.live(name)
+        jobs = self.started(name)
         if not jobs:
             raise NotFound(f"no job {name} runs on {self.url}; `headwater jobs list` shows what does")
+        until = time.monotonic() + timeout_s
         body = {"drain": False, **({"targetDirectory": folder} if folder else {})}
         trigger = self._post(f"/jobs/{jobs[0].id}/stop", body)["request-id"]
-        until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             found = probes.http_json(f"{self.url}/jobs/{jobs[0].id}/savepoints/{trigger}", timeout_s=5)
             if found["status"]["id"] == "COMPLETED":
                 operation = found["operation"]
                 if "location" in operation:
                     return str(operation["location"])
-                why = operation.get("failure-cause", {}).get("class", "unknown")
+                cause = operation.get("failure-cause", {})
+                why = innermost(str(cause.get("stack-trace", ""))) or cause.get("class", "unknown")
                 raise StackError(f"The savepoint of {name} failed ({why}); the job goes on.", "see its exceptions.")
             time.sleep(0.1)
         raise StackError(f"The savepoint of {name} took more than {timeout_s:.0f} s.", "try again when Kafka is up.")

@@ -17,7 +17,7 @@ from headwater.sql import keeping, kinds, tables, trial
 from headwater.sql.keeping import QueryKeeper
 from headwater.sql.pattern import Pattern
 from headwater.sql.session import Session
-from headwater.stack import gateway, snapshots, submit
+from headwater.stack import gateway, probes, snapshots, submit
 from headwater.stack.state import State
 from tests.integration.analysts import (
     TENANT,
@@ -61,6 +61,11 @@ def wheel(state: State) -> str:
     return str(submit.wheel(state))
 
 
+def taskmanagers(settings: JobSettings) -> set[str]:
+    """The ids of those that are registered; one that was started again has another."""
+    return {one["id"] for one in probes.http_json(f"{settings.flink}/taskmanagers", timeout_s=10)["taskmanagers"]}
+
+
 @pytest.mark.parametrize("name", sorted(kinds.files()))
 def test_the_queries_that_come_with_it_give_what_they_promise(name, state, settings, wheel):
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
@@ -95,6 +100,16 @@ def test_a_deployed_metric_is_served_kept_running_and_ends_when_it_is_undeployed
     keeper.undeploy(POWER)
     assert keeper.look() == []
     assert keeper.cluster.live(one.job) == []
+
+
+def test_a_metric_that_is_undeployed_while_it_starts_leaves_the_taskmanager_alone(state, settings):
+    keeper = QueryKeeper(state, settings)
+    before = taskmanagers(settings)
+    for _ in range(2):
+        keeper.deploy(kinds.load(POWER), lambda: None)
+        keeper.undeploy(POWER)
+    assert len(before) == 1
+    assert taskmanagers(settings) == before
 
 
 def test_a_metric_whose_query_fails_stops_alone_and_says_why(kafka, state, settings):
