@@ -30,6 +30,8 @@ MOST_SHOWN = 50
 EXIT = {"balanced": 0, "gap": 1, "waiting": 2}
 """Exit code by state; 1 also where the audit could not be made."""
 _KEPT = "30 days"
+_TOO_MUCH = 241
+"""ClickHouse's number of MEMORY_LIMIT_EXCEEDED."""
 _SHOWN = ("records", "readings", "duplicates", "others", "open", "outlived", "gaps")
 
 
@@ -64,6 +66,9 @@ def outages() -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, ClickHouseError, OSError) as error:
+        if getattr(error, "code", None) == _TOO_MUCH:
+            said = "ClickHouse has not enough memory for so many readings at once."
+            raise StackError(said, "ask for a shorter time, as `--from -10m`.") from error
         raise StackError(
             f"A store does not answer ({type(error).__name__}: {error}).", "`headwater status`."
         ) from error

@@ -79,6 +79,7 @@ def test_a_full_queue_refuses_publishers_while_kafka_stands_still(tmp_path, own_
         process.send_signal(signal.SIGSTOP)
         try:
             fill(client, up)
+            assert up.metric("headwater_door_in_flight") == 200  # HiveMQ's own window would be 50
         finally:
             resume = lambda: process.send_signal(signal.SIGCONT)  # noqa: E731
             if not client.farewells:
