@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from headwater.clock import now_ms
 from headwater.model.errors import BadRequest, StackError
@@ -172,11 +173,7 @@ class QueryKeeper:
         savepoint = found[0].uri if found else ""
         if not savepoint:
             one.from_ms, one.first_pane = one.as_query().starts(one.run, self.settings, now_ms())
-        given = options(self.state, self.settings, one, str(submit.wheel(self.state)), savepoint)
-        with Session(gateway.url(self.state), given) as session:
-            *before, insert = job_statements(self.settings, one)
-            for each in before:
-                session.run(each)
+        with self._prepared(one, savepoint) as (session, insert):
             job_id = session.execute(insert).job_id
         one.runs.append(job_id)
         one.state, one.why = "starting", ""
@@ -209,23 +206,30 @@ class QueryKeeper:
                 one.state, one.why = before.state, before.why
                 deployed.save(self.state, one, self._postgres)
                 return "its query is unchanged and runs; what is said of it is taken over"
-            self.explain(one)
-            if not live:
+            if live:
+                self.explain(one)
+                self._cancel(one.job)
+                self._wait_gone(one.job)
+            else:
                 check()
-            self._cancel(one.job)
-            self._wait_gone(one.job)
             return self.submit(one)
 
     def explain(self, one: Deployed) -> None:
-        """Has Flink plan the job without running it. Raises `BadRequest` with its reason."""
+        """Has Flink plan the job without running it, before what runs is ended. Raises `BadRequest` with its reason."""
         ensure_gateway(self.state)
-        given = options(self.state, self.settings, one, str(submit.wheel(self.state)))
+        with self._prepared(one) as (session, insert):
+            session.run(f"explain {insert[insert.index('insert into') :]}")
+
+    @contextmanager
+    def _prepared(self, one: Deployed, savepoint: str = "") -> Iterator[tuple[Session, str]]:
+        """A session with all that the job of a query needs, and the insert that submits it."""
+        given = options(self.state, self.settings, one, str(submit.wheel(self.state)), savepoint)
         with Session(gateway.url(self.state), given) as session:
             *before, insert = job_statements(self.settings, one)
             try:
                 for each in before:
                     session.run(each)
-                session.run(f"explain {insert[insert.index('insert into') :]}")
+                yield session, insert
             except BadRequest as error:
                 raise BadRequest(one.as_query().explained(str(error))) from error
 
