@@ -13,7 +13,7 @@ import pytest
 from connectors.sinks.alerts import AlertSink
 from headwater.model.errors import BadRequest
 from headwater.model.settings import JobSettings, SinkSettings
-from headwater.sql import keeping, kinds, tables, trial
+from headwater.sql import deployed, keeping, kinds, tables, trial
 from headwater.sql.keeping import QueryKeeper
 from headwater.sql.pattern import Pattern
 from headwater.sql.session import Session
@@ -70,6 +70,7 @@ def taskmanagers(settings: JobSettings) -> set[str]:
 def test_the_queries_that_come_with_it_give_what_they_promise(name, state, settings, wheel):
     with Session(gateway.url(state), tables.properties(settings, wheel, 1)) as session:
         assert trial.run(session, kinds.load(name), settings) == []
+    QueryKeeper(state, settings).explain(deployed.of(kinds.load(name)))
 
 
 def test_a_metric_that_gives_something_else_says_what(state, settings, wheel):
