@@ -27,6 +27,7 @@ from headwater.model.settings import SinkSettings
 from headwater.stopping import stop_event
 
 _LEAST_POLL_S, _MOST_POLL_S = 0.02, 0.2
+_LEAST_FETCH_MS, _MOST_FETCH_MS = 50, 500
 _BATCH = 2_000
 _REPORT_S = 30.0
 
@@ -42,6 +43,8 @@ class Runner:
         self._letters = Letters(settings.kafka, sink)
         self._outages: tuple[type[Exception], ...] = (*sink.outages, KafkaException)
         self._poll_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, sink.every_ms / 1000))
+        # Who writes every few seconds need not ask Kafka twenty times in each.
+        self._fetch_ms = min(_MOST_FETCH_MS, max(_LEAST_FETCH_MS, sink.every_ms // 4))
         self._log = structlog.get_logger(__name__).bind(sink=sink.name)
         self._reported = time.monotonic()
         self._heart = Heartbeat(sink.name)
@@ -66,7 +69,7 @@ class Runner:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "queued.max.messages.kbytes": 16_384,
-                "fetch.wait.max.ms": 50,
+                "fetch.wait.max.ms": self._fetch_ms,
                 "fetch.min.bytes": 65_536,
             }
         )
