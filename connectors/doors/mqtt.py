@@ -69,6 +69,7 @@ class Bridge:
         self._generation = 0
         self._draining = False
         self._client = self._new_client()
+        meters.IN_FLIGHT.set_function(lambda: len(self._waiting))
 
     def start(self) -> None:
         """Connects in the background and goes on trying until the broker is there."""
@@ -143,7 +144,6 @@ class Bridge:
             self._connected = False
             self._generation += 1
             self._waiting.clear()
-            meters.IN_FLIGHT.set(0)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if self._draining or not (message.qos or self._has_room()):
@@ -188,7 +188,6 @@ class Bridge:
             while waiting and waiting[0][1].done() and waiting[0][1].exception() is None:
                 self._client.ack(waiting.popleft()[0], 1)
                 meters.ACKNOWLEDGED.inc()
-            meters.IN_FLIGHT.set(len(waiting))
             outcome = future.result()
             if outcome.refusals and outcome.device:
                 self._client.publish(f"v1/{outcome.tenant}/{outcome.device}/errors", _errors(outcome), qos=0)
