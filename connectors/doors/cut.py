@@ -86,17 +86,8 @@ def cut_columns(arrival: Arrival, stamps: list[int], columns: dict[str, list[flo
         first = stamps[begin]
         pane = first - first % PANE_MS
         end = min(bisect_left(stamps, pane + PANE_MS, begin), begin + cap)
-        packs.append(
-            Pack(
-                v=VERSION,
-                tenant=arrival.tenant,
-                device=arrival.device,
-                pane=pane,
-                at=[ts - pane for ts in stamps[begin:end]],
-                metrics={name: column[begin:end] for name, column in columns.items()},
-                received=arrival.received_ms,
-            )
-        )
+        found = {name: column[begin:end] for name, column in columns.items()}
+        packs.append(_pack(arrival, pane, [ts - pane for ts in stamps[begin:end]], found))
         begin = end
     return packs
 
@@ -119,14 +110,26 @@ def _packed(arrival: Arrival, pack: _Open) -> Pack:
     def columns(names: tuple[str, ...]) -> dict[str, list[Any]]:
         return {name: [row[name] for row in rows] for name in names}
 
+    numbers, texts, flags = (columns(names) for names in carried)
+    return _pack(arrival, pack.pane, pack.at, numbers, texts, flags)
+
+
+def _pack(
+    arrival: Arrival,
+    pane: int,
+    at: list[int],
+    numbers: dict[str, list[float]],
+    texts: dict[str, list[str]] | None = None,
+    flags: dict[str, list[bool]] | None = None,
+) -> Pack:
     return Pack(
         v=VERSION,
         tenant=arrival.tenant,
         device=arrival.device,
-        pane=pack.pane,
-        at=pack.at,
-        metrics=columns(carried.numbers),
-        texts=columns(carried.texts),
-        flags=columns(carried.flags),
+        pane=pane,
+        at=at,
+        metrics=numbers,
+        texts=texts or {},
+        flags=flags or {},
         received=arrival.received_ms,
     )

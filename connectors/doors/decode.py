@@ -17,7 +17,7 @@ from operator import lt
 from typing import Any
 
 from connectors.doors.cut import Arrival, Rows, cut, cut_columns, pack_of_one
-from connectors.doors.limits import MAX_NAME, Limits, control_free
+from connectors.doors.limits import MAX_NAME, Limits, name_good
 from connectors.doors.parse import parse
 from headwater.model.errors import Refused
 from headwater.model.pack import LARGEST, Pack
@@ -183,7 +183,7 @@ class _Message:
     def name_good(self, name: str, readings: int) -> bool:
         good = self.names.get(name)
         if good is None:
-            good = self.names[name] = 0 < len(name) <= MAX_NAME and control_free(name)
+            good = self.names[name] = name_good(name)
         if not good:
             self.refuse(
                 "bad-name",
@@ -296,7 +296,7 @@ def _whole_columns(value: Any, message: _Message) -> Decoded | None:
         # The sum finds NaN, which the least and the greatest may pass over.
         if not -LARGEST < min(column) <= max(column) < LARGEST or not isfinite(sum(column)):
             return None
-        if not (0 < len(name) <= MAX_NAME and control_free(name)):
+        if not name_good(name):
             return None
         columns[name] = list(map(float, column))
     packs = cut_columns(message.arrival, stamps, columns, limits.pack_cap)

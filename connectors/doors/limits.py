@@ -43,9 +43,14 @@ def control_free(text: str) -> bool:
     return not any(c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in text)
 
 
+def name_good(name: str) -> bool:
+    """True if `name` may name a metric: neither empty nor too long, and printable."""
+    return 0 < len(name) <= MAX_NAME and control_free(name)
+
+
 def name_allowed(name: str) -> bool:
     """True if `name` may name a tenant or a device: what MQTT and Kafka keys can carry, and no leading `_`.
 
     The same rule stands in `headwater.registry`, which refuses such names before a token is made.
     """
-    return 0 < len(name) <= MAX_NAME and name[0] != "_" and not set(name) & set("/+#") and control_free(name)
+    return name_good(name) and name[0] != "_" and not set(name) & set("/+#")

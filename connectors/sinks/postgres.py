@@ -14,6 +14,7 @@ from connectors.sinks.alerts import AlertSink
 from connectors.sinks.attributes import AttributeSink
 from connectors.sinks.base import Batch, Sink
 from connectors.sinks.consume import run
+from connectors.sinks.database import connect
 from connectors.sinks.events import EventSink
 from connectors.sinks.partitions import Partitions
 from connectors.sinks.rolling import Rolling
@@ -27,10 +28,12 @@ from headwater.model.topics import PROCESSED
 _COPY = "copy sink_stage from stdin"
 _KEEP_EVERY_S = 3_600
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-# UTC: buckets of a day begin at midnight UTC, whatever the server thinks. The limits let a dead instance's locks go.
-_OPTIONS = "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c statement_timeout=120s"
-# A pass over a level reads up to 60 rows of each series.
-_ROLLING_OPTIONS = _OPTIONS.replace("120s", "900s")
+_STATEMENT_S = 120
+_PASS_S = 900
+"""Longest pass of rollups over a level: it reads up to 60 rows of each series."""
+
+_UTC = "timezone=UTC"
+"""Buckets of a day begin at midnight UTC, whatever the server thinks."""
 
 PROCESS = {
     "says": "aggregates, events, attributes and alerts into PostgreSQL",
@@ -56,7 +59,8 @@ class PostgresSink(Sink):
         self.applied = 0
         """Rows that were inserted or changed by this instance."""
         self._url = settings.postgres.get_secret_value()
-        self._rolling = Rolling(partial(self._connect, _ROLLING_OPTIONS), settings.sink_rollup_ms / 1000)
+        self._rollup_s = settings.sink_rollup_ms / 1000
+        self._rolling: Rolling | None = None
         self._connected: psycopg.Connection[Any] | None = None
         self._partitions = Partitions(settings)
         self._kept_at = float("-inf")
@@ -130,27 +134,33 @@ class PostgresSink(Sink):
         if now - self._kept_at >= _KEEP_EVERY_S:
             self._partitions.keep(self._connection())
             self._kept_at = now
-        self._rolling.start()
+        if self._rolling is None:
+            self._rolling = Rolling(partial(connect, self._url, self.name, _PASS_S, _UTC), self._rollup_s)
 
     def close(self) -> None:
         """Flush, roll up what that changed, and let go."""
         try:
             self.flush()
-            self._rolling.stop()
+            self._end_rollups()
             roll_up_all(self._connection())
         finally:
             self.disconnect()
 
     def disconnect(self) -> None:
         """End the rollups, and close the connection without waiting for the server."""
-        self._rolling.stop()
+        self._end_rollups()
         if self._connected is not None:
             self._connected.close()
             self._connected = None
 
+    def _end_rollups(self) -> None:
+        if self._rolling is not None:
+            self._rolling.stop()
+            self._rolling = None
+
     def _connection(self) -> psycopg.Connection[Any]:
         if self._connected is None:
-            connection = self._connect(_OPTIONS)
+            connection = connect(self._url, self.name, _STATEMENT_S, _UTC)
             try:
                 connection.execute(load_sql("stage"))
                 self._partitions.load(connection)
@@ -159,17 +169,6 @@ class PostgresSink(Sink):
                 raise
             self._connected = connection
         return self._connected
-
-    def _connect(self, options: str) -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            self._url,
-            autocommit=True,
-            connect_timeout=5,
-            options=options,
-            application_name=self.name,
-            cursor_factory=psycopg.RawCursor,
-            keepalives_idle=10,
-        )
 
     def _with_a_place(self, rows: Iterable[Aggregate]) -> list[Aggregate]:
         oldest = self._partitions.oldest_ms

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from connectors.sinks.base import Sink
+from connectors.sinks.database import connect
 from connectors.sinks.statements import load_sql
 from headwater.model import codec
 from headwater.model.codec import device_key
@@ -23,7 +24,7 @@ from headwater.model.settings import SinkSettings
 _UPKEEP_S = 3_600
 _IDLE_S = 10.0
 _BEAT = device_key(PULSE_TENANT, "")
-_OPTIONS = "-c idle_in_transaction_session_timeout=15s -c statement_timeout=60s"
+_STATEMENT_S = 60
 
 
 class Records:
@@ -133,13 +134,5 @@ class RecordSink(Sink):
 
     def _connection(self) -> psycopg.Connection[Any]:
         if self._connected is None:
-            self._connected = psycopg.connect(
-                self._url,
-                autocommit=True,
-                connect_timeout=5,
-                options=_OPTIONS,
-                application_name=self.name,
-                cursor_factory=psycopg.RawCursor,
-                keepalives_idle=10,
-            )
+            self._connected = connect(self._url, self.name, _STATEMENT_S)
         return self._connected

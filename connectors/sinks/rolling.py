@@ -18,9 +18,12 @@ _SHARE = 20
 _AGAIN_S = 5.0
 """After an outage."""
 
+_ENDING_S = 5.0
+"""A pass that is left behind ends by itself when its server answers or its connection breaks; passes take turns."""
+
 
 class Rolling:
-    """Brings each level up to date every `every_s`, or less often where a pass takes long, from `start` to `stop`.
+    """Brings each level up to date every `every_s`, or less often where a pass takes long, until `stop`.
 
     Marks and rows agree whatever happens (`connectors/sinks/rollup.py`), so a pass may fail or be cancelled.
     """
@@ -29,30 +32,22 @@ class Rolling:
         self._connect = connect
         self._every_s = every_s
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._connected: psycopg.Connection[Any] | None = None
         self._log = structlog.get_logger(__name__)
-
-    def start(self) -> None:
-        """Begins, unless it runs."""
-        if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
-            self._thread.start()
+        self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        """Cancels a pass that runs, and ends. Never raises."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
+        """Cancels a pass that runs, and ends. Never raises. Waits for a server that does not answer some seconds."""
         self._stopping.set()
-        while thread.is_alive():
+        until = time.monotonic() + _ENDING_S
+        while self._thread.is_alive() and time.monotonic() < until:
             if connected := self._connected:
                 try:
                     connected.cancel_safe(timeout=2)
                 except psycopg.Error:
                     self._log.debug("rollups.not-cancelled")
-            thread.join(0.5)
+            self._thread.join(0.5)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -46,7 +46,7 @@ class Member:
     def start(self, share: float) -> None:
         """Sends first after this share of the time between two messages, then regularly."""
         self._after_ms = int(share * self._period_ms)
-        self._due = self._loop.time() + self._after_ms / 1_000
+        self._due = self._loop.time() + (self._after_ms - self._period_ms) / 1_000
         self._wait(now_ms())
 
     def _tick(self) -> None:
@@ -55,7 +55,6 @@ class Member:
             self._catch_up(newest_whole(now, self._after_ms, self._period_ms, self._every_ms))
         else:
             self._send(now)
-        self._due = max(self._due + self._period_ms / 1_000, self._loop.time())
         self._wait(now)
 
     def _catch_up(self, newest: int) -> None:
@@ -74,6 +73,7 @@ class Member:
         if self._whole:
             self._loop.call_later((self._after_ms - now) % self._period_ms / 1_000, self._tick)
         else:
+            self._due = max(self._due + self._period_ms / 1_000, self._loop.time())
             self._loop.call_at(self._due, self._tick)
 
 

@@ -1,7 +1,6 @@
 """Rollups go on beside the sink: rows never wait for a pass, and what ends a pass ends neither of them."""
 
 import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,11 +8,11 @@ import psycopg
 import pytest
 
 from connectors.sinks.base import Sink
+from tests.integration.sink_processes import until
 from tests.integration.sinks import fresh_database, opened, row
 from tests.integration.stores.postgres import PostgresStore
 from tests.integration.test_rollup import assert_levels_are_true, some_rows
 
-WAIT_S = 30
 WAITING = "select count(*) from pg_stat_activity where wait_event = 'advisory' and datname = current_database()"
 
 
@@ -32,11 +31,14 @@ def held_up(store: PostgresStore) -> Iterator[None]:
         yield
 
 
-def until(store: PostgresStore, statement: str, wanted: int) -> None:
-    end = time.monotonic() + WAIT_S
-    while store.query(statement) != [(wanted,)]:
-        assert time.monotonic() < end, f"{statement}: {store.query(statement)}, expected {wanted}"
-        time.sleep(0.05)
+def waiting(store: PostgresStore, passes: int) -> None:
+    until(lambda: store.query(WAITING) == [(passes,)], f"{passes} passes wait for their turn")
+
+
+def settled(store: PostgresStore) -> None:
+    """Every mark is worked off, and so every level says what its rows say."""
+    until(lambda: store.query("select count(*) from rollup_dirty") == [(0,)], "no mark is left")
+    assert_levels_are_true(store)
 
 
 def written(sink: Sink, seed: int, size: int = 40) -> None:
@@ -49,13 +51,12 @@ def test_rows_do_not_wait_for_a_pass(store: PostgresStore):
         sink.upkeep()
         written(sink, 1)
         with held_up(store):
-            until(store, WAITING, 1)
+            waiting(store, 1)
             written(sink, 2)
             assert store.query('select "offset" from sink_offset') == [(2_000,)]
-        until(store, "select count(*) from rollup_dirty", 0)
-        assert_levels_are_true(store)
+        settled(store)
         written(sink, 3)
-        until(store, "select count(*) from rollup_dirty", 0)
+        settled(store)
     assert_levels_are_true(store)
 
 
@@ -65,12 +66,12 @@ def test_a_pass_whose_connection_ends_is_made_again(store: PostgresStore, monkey
         sink.upkeep()
         written(sink, 4)
         with held_up(store):
-            until(store, WAITING, 1)
+            waiting(store, 1)
             ended = store.query(f"select count(pg_terminate_backend(pid)) from ({WAITING.replace('count(*)', 'pid')})")
             assert ended == [(1,)]
-        until(store, "select count(*) from rollup_dirty", 0)
+        settled(store)
         written(sink, 5)
-        until(store, "select count(*) from rollup_dirty", 0)
+        settled(store)
     assert_levels_are_true(store)
 
 
@@ -79,12 +80,12 @@ def test_letting_go_cancels_a_pass_and_begins_anew_later(store: PostgresStore):
         sink.upkeep()
         written(sink, 6)
         with held_up(store):
-            until(store, WAITING, 1)
+            waiting(store, 1)
             sink.disconnect()
-            until(store, WAITING, 0)
+            waiting(store, 0)
         sink.positions()
         sink.upkeep()
-        until(store, "select count(*) from rollup_dirty", 0)
+        settled(store)
     assert_levels_are_true(store)
 
 
