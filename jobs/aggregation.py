@@ -17,16 +17,15 @@ VIEWS = (
     "masked_stamps",
     "masked_values",
     "pieces",
-    "registry",
-    "fleet_pieces",
 )
+FLEET_VIEWS = ("registry", "placed_stamps", "masked_values", "pieces", "fleet_pieces")
 SINKS = ("aggregates", "late_packs", "bad_records")
 
-SHARED = "pieces"
-"""The view that rows of devices and of fleets are both made of."""
+SHARED = "masked_stamps"
+"""The view that rows of devices and of fleets are both made of: packs without what was seen before."""
 
-FLEETS = "fleet_pieces"
-"""What the rows of sites and models are made of, as those of devices are made of `pieces`."""
+PLACED = {"masked_stamps": "placed_stamps", "masked_values": "placed_values", "pieces": "placed_pieces"}
+"""What the steps of rows of devices are called when they are taken with packs whose site and model are known."""
 
 
 def share(tables: Any, view: str) -> None:
@@ -59,5 +58,7 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
     for sink in SINKS:
         job.add_insert_sql(statement(f"sinks/{sink}", settings, log))
     if not log.spans:
-        job.add_insert_sql(statement("sinks/aggregates", settings, log, pieces=FLEETS))
+        for view in FLEET_VIEWS:
+            tables.execute_sql(statement(f"views/{view}", settings, log, **PLACED))
+        job.add_insert_sql(statement("sinks/aggregates", settings, log, pieces="fleet_pieces"))
     return job

@@ -128,7 +128,7 @@ def values(settings: JobSettings, log: Log) -> dict[str, Any]:
         "delay": f"{settings.rules_delay_ms / 1_000:.3f}",
         "scan": log.scan(),
         "registry_scan": log.registry_scan(),
-        "pieces": "pieces",
+        **{view: view for view in ("masked_stamps", "masked_values", "pieces")},
         "site": fleet.SITE,
         "model": fleet.MODEL,
         "cap": settings.pack_cap,

@@ -19,9 +19,6 @@ select
     p.first_ms,
     p.last_ms,
     concat(substring(p.last_text from 1 for 4), p.device, chr(1), substring(p.last_text from 5)) as last_text
-from pieces as p
-inner join registry for system_time as of p.appended as g
-    on p.tenant = g.tenant and p.device = g.device
-cross join unnest(array[concat('${site}', g.site), concat('${model}', g.model)]) as f (device)
-where p.n > 0
-    and f.device is not null
+from placed_pieces as p
+cross join unnest(array[concat('${site}', p.site), concat('${model}', p.model)]) as f (device)
+where f.device is not null

@@ -1,4 +1,5 @@
 -- The new stamps themselves, ascending. The unnest of one element is a barrier: it evaluates the case once.
+-- Site and model are not known here, as nothing waits for the registry: `placed_stamps` has them.
 create temporary view masked_stamps as
 select
     f.tenant,
@@ -11,7 +12,9 @@ select
     f.log_time,
     f.sent,
     f.unseen,
-    u.new_at
+    u.new_at,
+    cast(null as string) as site,
+    cast(null as string) as model
 from fresh as f
 cross join unnest(array[
     case

@@ -1,5 +1,6 @@
 -- One row a pack and metric, with the values that count; null stands where a stamp was known before.
-create temporary view masked_values as
+-- Made twice by the aggregation job: of `masked_stamps`, and of `placed_stamps` for the rows of sites and models.
+create temporary view ${masked_values} as
 select
     s.tenant,
     s.device,
@@ -11,6 +12,8 @@ select
     s.sent,
     s.unseen,
     s.new_at,
+    s.site,
+    s.model,
     u.w,
     -- The newest stamp that counts, and its value in the last 25 characters, as one text: the largest text is the last
     -- value.
@@ -20,7 +23,7 @@ select
             lpad(cast(m.vs[array_position(s.`at`, s.new_at[cardinality(s.new_at)])] as string), 25, ' ')
         )
     end as last_text
-from masked_stamps as s
+from ${masked_stamps} as s
 cross join unnest(s.metrics) as m (metric, vs)
 cross join unnest(array[
     case

@@ -1,5 +1,6 @@
 -- What each pack adds to its row. Flink has no sum of an array: the terms are generated from the cap of a pack.
-create temporary view pieces as
+-- Made twice, as `masked_values` is.
+create temporary view ${pieces} as
 select
     tenant,
     device,
@@ -16,5 +17,7 @@ select
     array_max(w) as greatest_value,
     pane + new_at[1] as first_ms,
     pane + new_at[cardinality(new_at)] as last_ms,
-    last_text
-from masked_values
+    last_text,
+    site,
+    model
+from ${masked_values}

@@ -24,11 +24,13 @@ def test_the_form_of_a_record_is_checked_once_for_all_branches(plan):
     assert plan.count("Reused(reference_id=[2])") == 3
 
 
-def test_one_dedup_and_one_sum_of_each_pack_feed_the_rows_of_devices_and_of_fleets(plan):
+def test_one_dedup_feeds_the_rows_of_devices_and_of_fleets_and_whole_packs_are_joined(plan):
     assert plan.count("OverAggregate(") == 2
     assert plan.count("LAG(") == 1
-    assert plan.count("array_min(") == 1
     assert plan.count("Reused(reference_id=[1])") == 2
+    joined = plan[plan.index("TemporalJoin(") :]
+    assert "array_min(" not in joined
+    assert "UNNEST" not in joined[: joined.index("Reused(reference_id=[1])")]
     assert plan.count("TemporalJoin(") == 1
     assert plan.count("GlobalGroupAggregate(") == 2
 

@@ -17,6 +17,7 @@ ALL = sorted(
         for kind, names in (("sources", job.TABLES), ("views", job.VIEWS), ("sinks", job.SINKS))
         for name in names
     }
+    | {f"views/{name}" for name in aggregation.FLEET_VIEWS}
 )
 
 
