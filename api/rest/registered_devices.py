@@ -1,27 +1,21 @@
-"""Registered devices: lists by site, model and tag, whole files in and out, what each was, and tokens."""
+"""Registered devices: lists by site, model and tag, what each was, and tokens."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
-from fastapi import HTTPException, Query, Request, Response
-from psycopg import Connection
+from fastapi import Query, Request, Response
 
+from api.rest import registry_files
 from api.rest import registry_models as answers
 from api.rest.depends import AskedFacts, Here, Tenant, clean
 from api.rest.problems import Json, responses
 from api.rest.registry import Name, devices, plain
-from api.rest.versions import body
 from headwater import registry
 from headwater.model.device import DeviceRecord
-from headwater.model.errors import BadRequest
-from headwater.registry import files, history, search
-from headwater.registry.files import Format
+from headwater.registry import history, search
+from headwater.registry.entries import DEVICES
 
-_MOST_FILE_BYTES = 33_554_432
-_TYPES = {"text/csv": Format.CSV, "application/x-ndjson": Format.NDJSON}
-_BODY = {"requestBody": {"required": True, "content": {name: {"schema": {"type": "string"}} for name in _TYPES}}}
 _DAY_S = 86_400
 
 
@@ -40,42 +34,15 @@ async def list_devices(
     cursor: Annotated[str, Query(max_length=256, description="`next` of the answer before")] = "",
 ) -> Response:
     """By name, a page at a time. `Accept: text/csv` or `application/x-ndjson` gives all of them as a file."""
-    accepted = request.headers.get("accept", "")
-    form = next((form for name, form in _TYPES.items() if name in accepted), None)
+    form = registry_files.asked(request)
     if form is not None:
         wanted = search.Wanted(tenant, *facts)
         found = await state.desk.within(lambda conn: search.devices(conn, wanted))
-        media = next(name for name, value in _TYPES.items() if value is form)
-        return Response("".join(files.write(found, form)), media_type=media)
+        return registry_files.file(found, form, DEVICES)
     page = search.Wanted(tenant, *facts, clean("cursor", cursor), limit + 1)
     found = await state.desk.within(lambda conn: search.devices(conn, page))
     after = found[limit - 1].device if len(found) > limit else None
     return Json({"devices": [plain(device) for device in found[:limit]], "next": after})
-
-
-@devices.post(
-    "",
-    operation_id="import_devices",
-    summary="Make or change the devices of a file",
-    response_model=answers.Imported,
-    openapi_extra=_BODY,
-    responses=responses(415),
-)
-async def import_devices(state: Here, request: Request, tenant: Tenant) -> Json:
-    """All of them or none. What the file does not say of a device stays; new ones get a token, which is told once."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    form = _TYPES.get(kind)
-    if form is None:
-        raise HTTPException(415, f"expected the content type {' or '.join(_TYPES)}, got {kind[:80] or 'none'!r}")
-    try:
-        text = (await body(request, _MOST_FILE_BYTES)).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"expected UTF-8, got bytes that are none: {error}; save the file as UTF-8", "body") from error
-
-    def work(conn: Connection[Any]) -> list[files.Loaded]:
-        return files.load(conn, files.read(text, form, tenant))
-
-    return Json({"devices": msgspec.to_builtins(await state.desk.within(work))})
 
 
 @devices.get(

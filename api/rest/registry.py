@@ -9,6 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel
 
+from api.rest import registry_files
 from api.rest import registry_models as answers
 from api.rest.depends import Here, Tenant, clean, need_key
 from api.rest.problems import Json, responses
@@ -126,15 +127,24 @@ sites, models, devices = new_router("/v1/sites"), new_router("/v1/models"), new_
 add_calls(sites, SITES, answers.Site)
 add_calls(models, MODELS, answers.Model)
 add_calls(devices, DEVICES, answers.Device)
+registry_files.add_import(sites, SITES, answers.ImportedSites)
+registry_files.add_import(models, MODELS, answers.ImportedModels)
+registry_files.add_import(devices, DEVICES, answers.ImportedDevices)
 
 
 @sites.get("", operation_id="list_sites", summary="List sites", response_model=answers.Sites)
-async def list_sites(state: Here, tenant: Tenant) -> Json:
-    """All sites of a tenant, by name."""
-    return Json({"sites": list(map(plain, await state.desk.within(lambda c: search.entries(c, SITES, tenant))))})
+async def list_sites(state: Here, request: Request, tenant: Tenant) -> Response:
+    """All sites of a tenant, by name. `Accept: text/csv` or `application/x-ndjson` gives them as a file."""
+    return await _listed(state, request, SITES, tenant)
 
 
 @models.get("", operation_id="list_models", summary="List models", response_model=answers.Models)
-async def list_models(state: Here, tenant: Tenant) -> Json:
-    """All models of a tenant, by name."""
-    return Json({"models": list(map(plain, await state.desk.within(lambda c: search.entries(c, MODELS, tenant))))})
+async def list_models(state: Here, request: Request, tenant: Tenant) -> Response:
+    """All models of a tenant, by name. `Accept: text/csv` or `application/x-ndjson` gives them as a file."""
+    return await _listed(state, request, MODELS, tenant)
+
+
+async def _listed(state: Here, request: Request, kind: Kind[Any], tenant: str) -> Response:
+    found = await state.desk.within(lambda conn: search.entries(conn, kind, tenant))
+    form = registry_files.asked(request)
+    return Json({f"{kind.table}s": list(map(plain, found))}) if form is None else registry_files.file(found, form, kind)

@@ -135,10 +135,38 @@ class ImportedDevice(BaseModel):
     token: str | None = Field(description="of a device that had none; it cannot be read again")
 
 
-class Imported(BaseModel):
-    """What an import did."""
+class ImportedDevices(BaseModel):
+    """What an import of devices did."""
 
     devices: list[ImportedDevice]
+
+
+class ImportedSite(BaseModel):
+    """What an import did with a line."""
+
+    tenant: str
+    site: str
+    what: str = Field(description="added, changed or same")
+
+
+class ImportedSites(BaseModel):
+    """What an import of sites did."""
+
+    sites: list[ImportedSite]
+
+
+class ImportedModel(BaseModel):
+    """What an import did with a line."""
+
+    tenant: str
+    model: str
+    what: str = Field(description="added, changed or same")
+
+
+class ImportedModels(BaseModel):
+    """What an import of models did."""
+
+    models: list[ImportedModel]
 
 
 class Key(BaseModel):

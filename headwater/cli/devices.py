@@ -10,13 +10,23 @@ import typer
 
 from headwater import registry
 from headwater.cli import device_versions, registered, tokens
-from headwater.cli.registered import Json, Version, attributes, database, given, tell, tell_all
+from headwater.cli.registered import (
+    AsNdjson,
+    FileForm,
+    Json,
+    LinesOf,
+    Version,
+    attributes,
+    database,
+    given,
+    tell,
+    tell_all,
+)
 from headwater.cli.show import console
 from headwater.cli.snippets import mosquitto_line, python_snippet
-from headwater.model.errors import BadRequest
 from headwater.model.settings import Settings
 from headwater.model.version import ANY_OLD
-from headwater.registry import files, search, store
+from headwater.registry import search, store
 from headwater.registry.entries import DEVICES, changes
 from headwater.registry.files import Format
 
@@ -65,50 +75,34 @@ def add(
     typer.echo("\n" + python_snippet(settings.mqtt, tenant, device, token))
 
 
-def form_of(file: Path) -> Format:
-    """CSV or NDJSON, by the name's end. Raises `BadRequest` for another one."""
-    known = {".csv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON}
-    found = known.get(file.suffix.lower())
-    if found is None:
-        raise BadRequest(f"expected a file that ends in {', '.join(known)}, got {file.name}; rename it", "file")
-    return found
-
-
 @app.command(name="import")
 def import_(
     file: Path,
-    tenant: Annotated[str, typer.Option(help="of lines that name none")] = "",
+    tenant: LinesOf = "",
     as_json: Json = False,
 ) -> None:
     """Make or change the devices of a file (CSV, NDJSON): all of them or none. Prints tenant,device,token of new ones.
 
     What the file does not say of a device stays, its token too.
     """
-    with database() as connection:
-        form = form_of(file)
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadRequest(f"expected a file of UTF-8 text, got {file}: {error}", "file") from error
-        done = files.load(connection, files.read(text, form, tenant))
+    done = registered.load(DEVICES, file, tenant)
     if as_json:
-        typer.echo(json.dumps([vars(one) for one in done]))
+        typer.echo(json.dumps([one.plain(DEVICES) for one in done]))
         return
     for one in done:
-        typer.echo(f"{one.tenant},{one.device},{one.token or ''}")
+        typer.echo(f"{one.tenant},{one.name},{one.token or ''}")
 
 
 @app.command()
 def export(
     tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
-    form: Annotated[Format, typer.Option("--format", help="csv or ndjson; `import` takes both")] = Format.CSV,
-    as_json: Annotated[bool, typer.Option("--json", help="the same as --format ndjson")] = False,
+    form: FileForm = Format.CSV,
+    as_json: AsNdjson = False,
 ) -> None:
     """Print all devices as a file that `import` takes. Tokens are not in it: nobody can read them back."""
     with database() as connection:
         found = search.devices(connection, search.Wanted(tenant))
-    for piece in files.write(found, Format.NDJSON if as_json else form):
-        typer.echo(piece, nl=False)
+    registered.tell_file(DEVICES, found, Format.NDJSON if as_json else form)
 
 
 @app.command(name="list")

@@ -10,12 +10,13 @@ import typer
 import yaml
 
 from headwater.cli import keys, registered
-from headwater.cli.registered import Json, Version, database, given, tell, tell_all
+from headwater.cli.registered import AsNdjson, FileForm, Json, LinesOf, Version, database, given, tell, tell_all
 from headwater.model.errors import BadFields, BadRequest, Fault
 from headwater.model.version import NEW
 from headwater.registry import search, store
 from headwater.registry.entries import MODELS, changes
 from headwater.registry.fields import take
+from headwater.registry.files import Format
 
 app = typer.Typer(no_args_is_help=True, help="Models: kinds of devices, and what their metrics mean.")
 app.add_typer(keys.app, name="keys")
@@ -52,6 +53,22 @@ def show(tenant: str, model: str, as_json: Json = False) -> None:
     with database() as connection:
         found = store.get(connection, MODELS, tenant, model)
     tell(found, as_json)
+
+
+@app.command(name="import")
+def import_(file: Path, tenant: LinesOf = "", as_json: Json = False) -> None:
+    """Make or change the models of a file (CSV, NDJSON): all of them or none. What the file does not say stays."""
+    registered.import_file(MODELS, file, tenant, as_json)
+
+
+@app.command()
+def export(
+    tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
+    form: FileForm = Format.CSV,
+    as_json: AsNdjson = False,
+) -> None:
+    """Print all models as a file that `import` takes."""
+    registered.export_file(MODELS, tenant, Format.NDJSON if as_json else form)
 
 
 @app.command()
@@ -94,7 +111,7 @@ def apply(
     """Make or change the models of a YAML file: all of them or none. A change is one of every device of the model."""
     done = []
     with database() as connection:
-        for model, fields in read(_text(file), file.name).items():
+        for model, fields in read(registered.text_of(file), file.name).items():
             before = store.find(connection, MODELS, tenant, model)
             after = store.save(connection, MODELS, tenant, model, fields)
             what = "added" if before is None else "same" if before.version == after.version else "changed"
@@ -104,10 +121,3 @@ def apply(
         return
     for one in done:
         typer.echo(f"{one['tenant']}/{one['model']}\t{one['what']}")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadRequest(f"expected a file of UTF-8 text, got {file}: {error}", "file") from error

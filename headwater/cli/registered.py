@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -15,16 +16,21 @@ from rich.table import Table
 
 from headwater.cli.show import console, told
 from headwater.cli.when import shown
-from headwater.model.errors import BadFields, Fault, StackError
+from headwater.model.errors import BadFields, BadRequest, Fault, StackError
 from headwater.model.settings import Settings
 from headwater.model.version import ANY_OLD
-from headwater.registry import store
+from headwater.registry import files, search, store
 from headwater.registry.entries import SCOPES, Kind
+from headwater.registry.files import Format, Loaded
 
 Json = Annotated[bool, typer.Option("--json", help="for scripts")]
 Version = Annotated[
     int | None, typer.Option("--if-version", min=1, help="refuse if it has another version by now (`show` prints it)")
 ]
+
+LinesOf = Annotated[str, typer.Option("--tenant", help="of lines that name none")]
+FileForm = Annotated[Format, typer.Option("--format", help="csv or ndjson; `import` takes both")]
+AsNdjson = Annotated[bool, typer.Option("--json", help="the same as --format ndjson")]
 
 
 @contextmanager
@@ -70,6 +76,53 @@ def delete(kind: Kind[Any], tenant: str, name: str, version: int | None, as_json
         typer.echo(json.dumps({"tenant": tenant, kind.table: name, "deleted": True}))
         return
     console.print(f"[bold]{escape(f'{tenant}/{name}')}[/bold]  deleted")
+
+
+def text_of(file: Path) -> str:
+    """What is in a file of UTF-8 text. Raises `BadRequest`."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"expected a file of UTF-8 text, got {file}: {error}", "file") from error
+
+
+def form_of(file: Path) -> Format:
+    """CSV or NDJSON, by the name's end. Raises `BadRequest` for another one."""
+    known = {".csv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON}
+    found = known.get(file.suffix.lower())
+    if found is None:
+        raise BadRequest(f"expected a file that ends in {', '.join(known)}, got {file.name}; rename it", "file")
+    return found
+
+
+def load(kind: Kind[Any], file: Path, tenant: str) -> list[Loaded]:
+    """Makes or changes the entries of a file, all or none."""
+    with database() as connection:
+        form = form_of(file)
+        return files.load(connection, kind, files.read(text_of(file), form, kind, tenant))
+
+
+def import_file(kind: Kind[Any], file: Path, tenant: str, as_json: bool) -> None:
+    """The same for entries without tokens, and says what became of each."""
+    done = load(kind, file, tenant)
+    if as_json:
+        typer.echo(json.dumps([one.plain(kind) for one in done]))
+        return
+    for one in done:
+        typer.echo(f"{one.tenant}/{one.name}\t{one.what}")
+
+
+def export_file(kind: Kind[Any], tenant: str, form: Format) -> None:
+    """Prints all entries of a tenant ("" is all tenants) as a file that an import takes."""
+    with database() as connection:
+        found = search.entries(connection, kind, tenant)
+    tell_file(kind, found, form)
+
+
+def tell_file(kind: Kind[Any], entries: Sequence[Any], form: Format) -> None:
+    """Prints entries as a file that an import takes."""
+    for piece in files.write(entries, form, kind):
+        typer.echo(piece, nl=False)
 
 
 def tell(entry: Any, as_json: bool) -> None:

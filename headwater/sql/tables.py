@@ -47,7 +47,7 @@ VIEWS = (
 """In an order in which each is made of what stands before it."""
 
 LEFT_OUT = {
-    "views/fleet_pieces": "made of steps that the aggregation job takes twice; `panes_log` has the rows of sites and models",
+    "views/fleet_pieces": "of steps that the aggregation job takes twice; rows of sites and models are in `panes_log`",
     "sources/alerts": "where jobs write events of alerts as text; `analysis/alerts` reads them, column by column",
     "sinks/aggregates": "an insert of the aggregation job",
     "sinks/late_packs": "an insert of the aggregation job",

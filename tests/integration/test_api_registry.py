@@ -102,6 +102,27 @@ def test_devices_are_found_by_site_model_and_tag_and_go_out_and_in_as_files(ask,
     assert (in_use.status_code, "move them first" in in_use.json()["detail"]) == (412, True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("sites", "site,zone\nnorth,Europe/Berlin\n"),
+        ("models", 'model,metrics\npump,"{""flow"": {""unit"": ""l""}}"\n'),
+    ],
+)
+def test_sites_and_models_go_in_and_out_as_files(ask, kind, text):
+    made = ask("POST", f"/v1/{kind}", content=text, headers={"Content-Type": "text/csv"})
+    assert [one["what"] for one in made.json()[kind]] == ["added"], made.text
+    for media in ("text/csv", "application/x-ndjson"):
+        out = ask("GET", f"/v1/{kind}", headers={"Accept": media})
+        assert out.headers["content-type"].startswith(media)
+        back = ask("POST", f"/v1/{kind}", content=out.content, headers={"Content-Type": media})
+        assert [one["what"] for one in back.json()[kind]] == ["same"]
+    assert ask("GET", f"/v1/{kind}").json()[kind][0]["version"] >= 1
+    wrong = ask("POST", f"/v1/{kind}", content='{"x": 1}', headers={"Content-Type": "application/x-ndjson"})
+    assert wrong.status_code == 400
+    assert "line 1: x" in {error["field"] for error in wrong.json()["errors"]}
+
+
 def test_a_wrong_file_is_refused_whole_with_line_and_field(ask):
     text = '{"device": "a"}\n{"device": "b", "sit": "north"}\n{"device": "c", "site": 7}\n'
     wrong = ask("POST", "/v1/registry/devices", content=text, headers={"Content-Type": "application/x-ndjson"})

@@ -40,7 +40,7 @@ def change_in_every_way(conn, tenant: str) -> None:
     store.save(conn, DEVICES, tenant, "d", {"site": "north", "model": "pump", "tags": ["x"]}, merge=True)
     store.save(conn, SITES, tenant, "north", {"zone": "Europe/Rome"})
     store.save(conn, MODELS, tenant, "pump", {"metrics": {"flow": MetricOfModel(unit="l/min", scale=0.1)}})
-    files.load(conn, files.read("device,server.serial\nd,007\n", files.Format.CSV, tenant))
+    files.load(conn, DEVICES, files.read("device,server.serial\nd,007\n", files.Format.CSV, DEVICES, tenant))
     store.remove(conn, DEVICES, tenant, "d")
     store.save(conn, DEVICES, tenant, "d", {"kind": "again"})
 

@@ -162,6 +162,57 @@ def test_a_wrong_file_changes_nothing(run, conn, tenant, tmp_path):
     assert conn.execute("select count(*) from device where tenant = %s", (tenant,)).fetchone() == (0,)
 
 
+METRICS = {"flow": {"unit": "l/min", "low": 0.0}, "x,y": {"unit": 'say "m³/h"', "scale": 0.1}}
+
+
+def test_sites_and_models_go_out_as_files_and_come_in_again(run, conn, tenant, tmp_path):
+    sites, models = tmp_path / "sites.csv", tmp_path / "models.csv"
+    sites.write_text('site,title,zone\nnorth,"Plant, north",Europe/Berlin\nsouth,,UTC\n')
+    models.write_text(
+        f"model,metrics\nbare,\npump,{chr(34)}{json.dumps(METRICS).replace(chr(34), chr(34) * 2)}{chr(34)}\n"
+    )
+    for what in ("added", "same"):
+        for kind, file in (("sites", sites), ("models", models)):
+            made = run(kind, "import", str(file), "--tenant", tenant, "--json")
+            assert [one["what"] for one in made] == [what] * 2
+    assert store.get(conn, SITES, tenant, "north").title == "Plant, north"
+    assert store.get(conn, MODELS, tenant, "pump").metrics == {
+        name: MetricOfModel(**about) for name, about in METRICS.items()
+    }
+    store.save(conn, SITES, tenant, "north", {"place": "Kiel"}, merge=True)
+    assert run("sites", "import", str(sites), "--tenant", tenant, "--json")[0]["what"] == "same"
+    for kind in ("sites", "models"):
+        for form in ("csv", "ndjson"):
+            out = tmp_path / f"{kind}.{form}"
+            out.write_text(run(kind, "export", "--tenant", tenant, "--format", form))
+            assert [one["what"] for one in run(kind, "import", str(out), "--json")] == ["same", "same"]
+    assert f"{tenant}/pump\tsame" in run("models", "import", str(tmp_path / "models.ndjson"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "told"),
+    [
+        ("sites", "site,zone\nnorth,UTC\nsouth,Europe/Berlyn\n", "line 3: zone expected a time zone as Europe/Berlin"),
+        ("sites", "site,zon\nnorth,UTC\n", "got 'zon'; nearest: zone"),
+        ("sites", "north,UTC\n", "expected a known field, got 'north'"),
+        ("sites", "site\nnorth\nnorth\n", "line 3: site expected each site once"),
+        ("sites", "site,server.serial\nnorth,7\n", "got 'server.serial'"),
+        ("models", "model,metrics\npump,flow=l/min\n", "line 2: metrics expected an object of metrics by name"),
+        (
+            "models",
+            'model,metrics\npump,"{""flow"": {""low"": ""x""}}"\n',
+            "line 2: metrics.flow.low expected a number",
+        ),
+    ],
+)
+def test_a_wrong_file_of_sites_or_models_changes_nothing(run, tenant, tmp_path, kind, text, told):
+    file = tmp_path / "given.csv"
+    file.write_text(text)
+    said = " ".join(run(kind, "import", str(file), "--tenant", tenant, code=1).split())
+    assert told in said.replace(": expected", " expected")
+    assert run(kind, "list", "--tenant", tenant, "--json") == []
+
+
 def test_a_device_that_exists_gets_a_new_token_and_keeps_the_rest(run, conn, tenant):
     run("sites", "add", tenant, "north")
     first = run("devices", "add", tenant, "d", "--site", "north", "--tag", "x", "--json")["token"]
@@ -201,7 +252,8 @@ def test_whoever_changes_what_at_once_the_last_record_of_each_device_is_what_is_
 
     def imports(own, number):
         rows = [f"{name},{'ts'[number % 2]},{'nm'[number % 2]}" for name in reversed(names)]
-        files.load(own, files.read("\n".join(["device,site,model", *rows]), files.Format.CSV, tenant))
+        text = "\n".join(["device,site,model", *rows])
+        files.load(own, DEVICES, files.read(text, files.Format.CSV, DEVICES, tenant))
 
     def again(own, number):
         records.republish(own, records.BEGIN, 500)
