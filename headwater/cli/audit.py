@@ -21,8 +21,9 @@ from headwater.model.errors import StackError
 from headwater.model.settings import JobSettings
 from headwater.model.stores import AUDIT_RESULT
 from headwater.raw import client as raw
-from headwater.truth.audit import Audit, Report, Wanted
+from headwater.truth.audit import Audit, Wanted
 from headwater.truth.gaps import Gap
+from headwater.truth.report import Report
 from headwater.truth.span import Reader
 from headwater.truth.stores import RawRows, Rows
 

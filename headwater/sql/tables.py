@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib.resources import files
 from string import Template
 
@@ -21,46 +22,16 @@ from jobs.statements import Log, values
 from udfs import letters
 from udfs.registry import functions
 
-SOURCES = (
-    "sources/raw_sensor_data",
-    "sources/raw_records",
-    "sources/device_registry",
-    "sources/alert_rules",
-    "sources/device_records",
-    "sources/processed_data",
-    "sources/enriched_data",
-    "sources/corrections",
-    "sources/dead_letter",
-    "analysis/panes_log",
-    "analysis/alerts",
-)
-VIEWS = (
-    *(f"views/{name}" for name in ("packs", "on_time", "seen", "seen_before", "fresh")),
-    *(f"views/{name}" for name in ("masked_stamps", "masked_values", "pieces")),
-    *(f"views/{name}" for name in ("registry", "placed_stamps", "enriched", "device_packs", "control")),
-    "analysis/panes",
-    "analysis/readings",
-    "analysis/slices",
-    "analysis/readings_in_order",
-    "analysis/rules",
-)
-"""In an order in which each is made of what stands before it."""
-
 LEFT_OUT = {
-    "views/fleet_pieces": "of steps that the aggregation job takes twice; rows of sites and models are in `panes_log`",
     "sources/alerts": "where jobs write events of alerts as text; `analysis/alerts` reads them, column by column",
-    "sinks/aggregates": "an insert of the aggregation job",
-    "sinks/late_packs": "an insert of the aggregation job",
-    "sinks/bad_records": "an insert of the aggregation job",
-    "sinks/alert_events": "an insert of the alerting job",
-    "sinks/enriched_packs": "an insert of the enrichment job",
+    "views/fleet_pieces": "of steps that the aggregation job takes twice; rows of sites and models are in `panes_log`",
     "analysis/metric_sink": "the insert of a deployed metric",
     "analysis/metric_rows": "made around the query of a metric",
     "analysis/pattern_sink": "the insert of a deployed pattern",
     "analysis/pattern_rows": "made around the query of a pattern",
     "analysis/given_slices": "made of the rows that the test of a pattern is given",
 }
-"""The files of `sql/` that no session knows, and why: what writes is not for analysts."""
+"""The files of `sql/` that no session knows, and why; those in `sinks` are none of them: what writes is for jobs."""
 
 _READ = """\
 'connector' = 'kafka',
@@ -71,6 +42,7 @@ _READ = """\
     ${scan}"""
 """What a table says that is read from, where jobs only write to it."""
 
+_COMMENT = re.compile(r"--[^\n]*")
 _WORD = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(\w+)")
 _FROM = re.compile(r"\b(?:from|join|like) (?:\$\{)?(\w+)")
 
@@ -150,24 +122,55 @@ def words(statement: str) -> set[str]:
 def columns() -> set[str]:
     """The names of the columns of all tables and views, as the files have them: one a line, four spaces in."""
     found: set[str] = set()
-    for file in SOURCES:
+    for file in sources():
         found |= set(re.findall(r"^ {4}`?([a-z]\w*)", text(file).partition("\n) with (")[0], re.M))
-    for file in VIEWS:
+    for file in views():
         listed = text(file).partition("\nselect\n")[2].partition("\nfrom ")[0]
         found |= set(re.findall(r"^ {4}\S*?(?:.*\W)?([a-z]\w*)`?,?$", listed, re.M))
     return found - {"case", "watermark", "primary"}
 
 
 @cache
+def sources() -> tuple[str, ...]:
+    """The files of all tables, as `sources/corrections`: each behind those that it is `like`."""
+    return _ordered(kind="table")
+
+
+@cache
+def views() -> tuple[str, ...]:
+    """The files of all views: each behind those that it is made of."""
+    return _ordered(kind="view")
+
+
+def _ordered(kind: str) -> tuple[str, ...]:
+    found = {
+        path.name.removesuffix(".sql"): f"{folder}/{path.name.removesuffix('.sql')}"
+        for folder in ("sources", "views", "analysis")
+        for path in files("sql").joinpath(folder).iterdir()
+        if path.name.endswith(".sql")
+    }
+    known = {
+        name: file
+        for name, file in sorted(found.items())
+        if file not in LEFT_OUT and f"create temporary {kind} " in text(file)
+    }
+    made_of = {name: sorted(_named(file).intersection(known) - {name}) for name, file in known.items()}
+    return tuple(known[name] for name in TopologicalSorter(made_of).static_order())
+
+
+def _named(file: str) -> set[str]:
+    return set(_FROM.findall(_COMMENT.sub("", text(file))))
+
+
+@cache
 def _files() -> dict[str, str]:
-    return {file.partition("/")[2]: file for file in (*SOURCES, *VIEWS)}
+    return {file.partition("/")[2]: file for file in (*sources(), *views())}
 
 
 @cache
 def _below(name: str) -> frozenset[str]:
     """The tables and views that one is made of, itself too."""
-    order = list(_files())
-    named = set(_FROM.findall(text(_files()[name]))).intersection(order[: order.index(name)])
+    named = _named(_files()[name]).intersection(_files()) - {name}
     return frozenset({name}.union(*(_below(one) for one in named)))
 
 
@@ -210,7 +213,7 @@ def opening(settings: JobSettings, begin: Start) -> Iterator[str]:
 
 def reopening(names: Collection[str], settings: JobSettings, begin: Start) -> Iterator[str]:
     """The statements by which the tables among `names` start reading somewhere else; views follow their tables."""
-    tables = [name for name, file in _files().items() if name in names and file in SOURCES]
+    tables = [name for name, file in _files().items() if name in names and file in sources()]
     for name in tables:
         yield f"drop temporary table if exists {name}"
     yield from made(tables, settings, begin)

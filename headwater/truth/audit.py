@@ -8,7 +8,8 @@ differs is asked again after everything on its way (corrections, and rows behind
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from headwater.model.errors import StackError
@@ -17,11 +18,16 @@ from headwater.model.topics import CORRECTIONS, DEAD_LETTER, PROCESSED, RAW
 from headwater.truth.balance import Fold, Minute, Pane, Scope, minute_of
 from headwater.truth.gaps import Gap, Places, compare, gap_of
 from headwater.truth.messages import Letters, Messages
+from headwater.truth.report import Report
+from headwater.truth.shares import EVERYTHING, Share, shares_of
 from headwater.truth.span import Entry, Reader, Span
 from headwater.truth.stores import RawRows, Rows
 
 SLACK_MS = 1_000
 """Rows of other keys may be this much behind the beat that says how far the job is (a mini-batch)."""
+
+MOST_RECORDS = 500_000
+"""Of more records than this the devices are audited share by share: some 1.2 kB for each are held."""
 
 BEHIND_MS = 5 * 60_000
 """A store that is further behind the log than this is not just busy."""
@@ -46,46 +52,6 @@ class Wanted:
 
 
 @dataclass
-class Report:
-    """What was found. `state` is balanced, gap, or waiting (a store is behind, or corrections are not done)."""
-
-    state: str
-    from_ms: int
-    to_ms: int
-    true_ms: int
-    minutes: dict[tuple[str, int], Minute]
-    gaps: list[Gap]
-    waiting: list[Gap]
-    messages: int = 0
-    records: int = 0
-    letters: int = 0
-    unmarked: int = 0
-    unreadable: int = 0
-    seconds: float = 0.0
-    behind: bool = False
-
-    def total(self, name: str) -> int:
-        """The sum of one figure over all minutes."""
-        return sum(getattr(minute, name) for minute in self.minutes.values())
-
-    @property
-    def said(self) -> str:
-        """The verdict in one line."""
-        figures = (
-            f"{self.total('readings'):,} readings = {self.total('readings') - self.total('duplicates'):,} first + "
-            f"{self.total('duplicates'):,} duplicates; {self.messages:,} messages = {self.records:,} records and "
-            f"{self.letters:,} dead letters"
-        )
-        if self.gaps:
-            return f"{len(self.gaps)} gaps: {figures}"
-        if self.waiting or self.behind:
-            return (
-                f"not settled ({'a store is behind' if self.behind else f'{len(self.waiting)} rows wait'}): {figures}"
-            )
-        return f"balanced: {figures}"
-
-
-@dataclass
 class Audit:
     """One audit. Raises `StackError` when Kafka is not there, psycopg's and ClickHouse's errors when they are not."""
 
@@ -93,39 +59,48 @@ class Audit:
     rows: Rows
     raw: RawRows
     wanted: Wanted
+    most_records: int = MOST_RECORDS
     _scope: Scope = field(init=False)
     _span: Span = field(init=False)
 
     def run(self) -> Report:
-        """Does it all; seconds for each million readings."""
+        """Does it all; seconds for each million readings, and the log is read once more for each share."""
         begun = time.monotonic()
         topic = self.wanted.prefix + RAW.name
         true_ms, end = self._settled(topic)
         self._scope, self._span = self._reach(topic, true_ms, end)
-        scope, span = self._scope, self._span
-        fold, messages = Fold(scope), Messages(scope)
-        beats = f"{PULSE_TENANT}/".encode()
-        for entry in self.reader.read(span):
-            if not (entry.key or b"").startswith(beats):
+        scope, messages, letters = self._scope, Messages(self._scope), Letters(topic)
+        minutes: dict[tuple[str, int], Minute] = defaultdict(Minute)
+        gaps: list[Gap] = []
+        waiting: list[Gap] = []
+        unreadable = 0
+        for number, share in enumerate(self._shares()):
+            fold = Fold(scope, share)
+            for entry in self._records():
                 fold.take(entry)
-                messages.record(entry)
-        fold.given(self.raw.before(span, fold.old()))
-        letters = Letters(topic)
-        self._read_letters(messages, letters)
-        rows, raw = self._row_gaps(fold), self._raw_gaps(fold)
-        unlettered, unreadable = letters.gaps(fold.bad)
-        gaps, waiting = self._named(rows, raw)
-        gaps += messages.gaps() + unlettered + self._fleet_gaps()
+                if number == 0:
+                    messages.record(entry)
+            if number == 0:
+                self._read_letters(messages, letters)
+            fold.given(self.raw.before(self._span, fold.old()))
+            unlettered, nobodys = letters.gaps(fold.bad)
+            wrong, late = self._named(self._row_gaps(fold), self._raw_gaps(fold))
+            gaps += wrong + unlettered
+            waiting += late
+            unreadable += nobodys
+            for place, minute in fold.minutes.items():
+                minutes[place].add(minute)
+        gaps += messages.gaps() + self._fleet_gaps()
         for gap in gaps:
-            for minute in gap.minutes:
-                fold.minutes[gap.tenant, minute].gaps += 1
+            for one in gap.minutes:
+                minutes[gap.tenant, one].gaps += 1
         behind = self._is_behind(topic, true_ms)
         return Report(
             state="gap" if gaps else "waiting" if waiting or behind else "balanced",
             from_ms=scope.from_ms,
             to_ms=scope.to_ms,
             true_ms=true_ms,
-            minutes=dict(sorted(fold.minutes.items())),
+            minutes=dict(sorted(minutes.items())),
             gaps=gaps,
             waiting=waiting,
             messages=messages.whole,
@@ -136,6 +111,18 @@ class Audit:
             seconds=time.monotonic() - begun,
             behind=behind,
         )
+
+    def _records(self) -> Iterator[Entry]:
+        """The log without its beats."""
+        beats = f"{PULSE_TENANT}/".encode()
+        return (entry for entry in self.reader.read(self._span) if not (entry.key or b"").startswith(beats))
+
+    def _shares(self) -> list[Share]:
+        if sum(end - self._span.first[one] for one, end in self._span.end.items()) <= self.most_records:
+            return [EVERYTHING]
+        # A key is `tenant/device`; one that is not makes shares less even, and nothing else.
+        records = Counter((entry.key or b"").decode(errors="replace").partition("/")[2] for entry in self._records())
+        return shares_of(records, self.most_records)
 
     def _settled(self, topic: str) -> tuple[int, dict[int, int]]:
         """Log time that both stores have reached, and the offsets before which they have everything; waits for `to`."""
@@ -214,7 +201,7 @@ class Audit:
         expected = {key: count for key, count in fold.rows() if among is None or _pane(key) in among}
         if among is None:
             near = [key[3] for key in expected if scope.near(key[3])]
-            held = self.rows.between(min([scope.from_ms, *near]), scope.true_ms)
+            held = self.rows.between(min([scope.from_ms, *near]), scope.true_ms, fold.share)
             held |= self.rows.of({_pane(key) for key in expected if not scope.near(key[3])})
         else:
             held = self.rows.of(among)
@@ -249,7 +236,7 @@ class Audit:
         scope, span = self._scope, self._span
         expected = dict(fold.readings())
         near = [key[4] for key in expected if scope.near(key[4])]
-        held = self.raw.between(span, min(near), max(near) + PANE_MS) if near else {}
+        held = self.raw.between(span, min(near), max(near) + PANE_MS, fold.share) if near else {}
         held |= self.raw.of(span, {(key[0], key[1], key[4]) for key in expected if not scope.near(key[4])})
         return compare(expected.items(), held, "raw")
 

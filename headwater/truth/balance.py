@@ -19,6 +19,7 @@ from typing import NamedTuple
 from headwater.model.codec import decode
 from headwater.model.errors import BadRecord
 from headwater.model.pack import LARGEST, PANE_MS, PULSE_TENANT, Pack
+from headwater.truth.shares import EVERYTHING, Share
 from headwater.truth.span import Entry
 
 MINUTE_MS = 60_000
@@ -89,6 +90,11 @@ class Minute:
     gaps: int = 0
     """Rows, readings and messages that do not balance."""
 
+    def add(self, other: Minute) -> None:
+        """Adds what another share of the devices had in the same minute."""
+        for name, figure in vars(other).items():
+            setattr(self, name, getattr(self, name) + figure)
+
 
 class Deferred(NamedTuple):
     """A pack of a pane that is older than what was read."""
@@ -127,9 +133,13 @@ def names_of(pack: Pack) -> Names:
 
 @dataclass
 class Fold:
-    """Takes the log in, each partition in its order. Memory is proportional to the readings that were read."""
+    """Takes the log in, each partition in its order, and counts the packs of a share of the devices.
+
+    Records that are no pack are of the first share. Memory is proportional to the readings that were counted.
+    """
 
     scope: Scope
+    share: Share = EVERYTHING
     minutes: dict[tuple[str, int], Minute] = field(default_factory=lambda: defaultdict(Minute))
     panes: dict[Pane, dict[Names, set[int]]] = field(default_factory=dict)
     """Offsets of the stamps that are known of each pane, by the series that came together."""
@@ -146,8 +156,10 @@ class Fold:
             pack = None
         if pack is not None and pack.tenant == PULSE_TENANT:
             return
+        if pack is not None and not self.share.has(pack.device):
+            return
         if pack is None or flaw(pack, self.scope.cap):
-            if self.scope.judged(entry.log_time):
+            if self.scope.judged(entry.log_time) and (pack is not None or not self.share.first):
                 tenant = (entry.key or b"").split(b"/")[0].decode(errors="replace")
                 self.minutes[tenant, minute_of(entry.log_time)].bad += 1
                 self.bad.append(entry)

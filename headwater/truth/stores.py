@@ -15,9 +15,12 @@ from headwater.model.stores import DEPLOYED_QUERIES, LEVEL, LOG_TIMES, RAW_LOGS,
 from headwater.raw.client import edge, places_known, positions
 from headwater.raw.panes import counts
 from headwater.truth.balance import Key, Name, Pane, RawKey
+from headwater.truth.shares import Share
 from headwater.truth.span import Span
 
 _FEW = 500
+_WINDOW_MS = 60 * PANE_MS
+"""So many panes are counted at once: ClickHouse holds every series and pane of a count in memory."""
 _NUMBER = "intDiv(18446744073709551615 - version, 18014398509481984)"
 """The number of the log that a reading came from, out of its version (see `sql/stores/clickhouse`)."""
 
@@ -45,9 +48,9 @@ class Rows:
         found = self._connection.execute(query).fetchone()
         return int(found[0]) if found else 0
 
-    def between(self, first_ms: int, end_ms: int) -> dict[Key, int]:
-        """Counts of the rows whose pane starts in [first_ms, end_ms)."""
-        return self._counts(_BETWEEN, (first_ms, end_ms))
+    def between(self, first_ms: int, end_ms: int, share: Share) -> dict[Key, int]:
+        """Counts of the rows of a share of the devices whose pane starts in [first_ms, end_ms)."""
+        return self._counts(f"{_BETWEEN} and {_SHARE}", (first_ms, end_ms, share.first, share.end, share.end))
 
     def fleets(self, first_ms: int, end_ms: int) -> dict[Key, int]:
         """The same of the rows of fleets."""
@@ -91,10 +94,16 @@ class RawRows:
         query = f"select min(log_number) from {RAW_LOGS} where log_id = {{log_id:String}}"  # noqa: S608
         return int(self._client.query(query, {"log_id": span.log_id}).result_rows[0][0])
 
-    def between(self, span: Span, first_ms: int, end_ms: int) -> dict[RawKey, int]:
-        """Readings of each series and pane, of panes in [first_ms, end_ms), whose record lies before the span's end."""
-        given = {"first": first_ms, "end": end_ms}
-        return self._counts(span, "ts >= %(first)s and ts < %(end)s", given)
+    def between(self, span: Span, first_ms: int, end_ms: int, share: Share) -> dict[RawKey, int]:
+        """Readings of each series and pane of a share of the devices, whose record lies before the span's end.
+
+        Of panes in [first_ms, end_ms), both multiples of 10,000.
+        """
+        found: dict[RawKey, int] = {}
+        for first, end in _windows(first_ms, end_ms):
+            given = {"first": first, "end": end, "from": share.first, "before": share.end}
+            found |= self._counts(span, _RAW_BETWEEN, given)
+        return found
 
     def of(self, span: Span, panes: Iterable[Pane]) -> dict[RawKey, int]:
         """The same, of some panes."""
@@ -119,8 +128,12 @@ class RawRows:
 
     def fleets(self, first_ms: int, end_ms: int, until: int) -> dict[Key, int]:
         """Readings of the members of each fleet, by metric and pane, that came before `until` (log time, epoch ms)."""
-        held = counts(self._client, first_ms, end_ms, until)
-        return {key: one.count for key, one in held.items() if is_fleet(key[1])}
+        return {
+            key: one.count
+            for first, end in _windows(first_ms, end_ms)
+            for key, one in counts(self._client, first, end, until).items()
+            if is_fleet(key[1])
+        }
 
     def places_known(self, partitions: int) -> int:
         """Log time (epoch ms) before which it is known where each device belonged."""
@@ -151,6 +164,8 @@ class RawRows:
 
 
 _BETWEEN = "pane >= to_timestamp(%s / 1000.0) and pane < to_timestamp(%s / 1000.0)"
+_SHARE = 'device collate "C" >= %s and (%s = \'\' or device collate "C" < %s)'
+_RAW_BETWEEN = "ts >= %(first)s and ts < %(end)s and device >= %(from)s and (%(before)s = '' or device < %(before)s)"
 
 _OF_PANES = (
     "ts >= %(first)s and ts < %(end)s and tenant in %(tenants)s and device in %(devices)s"
@@ -166,6 +181,11 @@ def _few(panes: list[Pane]) -> dict[str, Any]:
         "devices": sorted({device for _, device, _ in panes}),
         "panes": panes,
     }
+
+
+def _windows(first_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
+    for first in range(first_ms, end_ms, _WINDOW_MS):
+        yield first, min(first + _WINDOW_MS, end_ms)
 
 
 def _chunks(panes: Iterable[Pane]) -> Iterator[list[Pane]]:

@@ -1,12 +1,15 @@
+import asyncio
 import hashlib
 import hmac
 import random
 import statistics
+import time
 
 import orjson
 import pytest
 
-from headwater.workers.fleet import newest_whole, payload
+from headwater.model.settings import FleetSettings
+from headwater.workers.fleet import Member, newest_whole, payload
 from headwater.workers.fleet_model import KINDS, SimulatedDevice, device_name, device_token, kind_of
 
 DAY_MS = 86_400_000
@@ -67,3 +70,25 @@ def test_messages_of_whole_panes_lie_in_one_each_and_leave_nothing_out(after_ms)
     assert newest == [newest[0] + number * 10_000 for number in range(50)]
     assert all(ts // 10_000 == (at - after_ms) // 10_000 - 1 for ts, at in zip(newest, due, strict=True))
     assert {(ts - 9_000) // 10_000 for ts in newest} == {ts // 10_000 for ts in newest}
+
+
+def test_what_was_measured_while_nothing_could_be_sent_is_sent_when_it_goes_on():
+    settings = FleetSettings(_env_file=None, fleet_every_ms=20, fleet_pack=5, fleet_whole=True)
+    sent: list[list[int]] = []
+
+    class Heard:
+        def publish(self, topic: str, message: bytes) -> None:
+            sent.append(orjson.loads(message)["ts"])
+
+    async def starved() -> None:
+        Member(SimulatedDevice(1, seed=1), settings, Heard()).start(0.3)
+        await asyncio.sleep(0.25)
+        time.sleep(0.5)  # the loop stands still, as in a process that gets no processor
+        await asyncio.sleep(0.25)
+
+    asyncio.run(starved())
+    stamps = [ts for message in sent for ts in message]
+    assert len(sent) >= 8
+    assert stamps == list(range(stamps[0], stamps[-1] + 1, 20))
+    assert {len(message) for message in sent} == {5}
+    assert all(message[0] // 100 == message[-1] // 100 for message in sent)

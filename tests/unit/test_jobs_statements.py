@@ -1,21 +1,28 @@
 """The SQL of the jobs as text: complete, and generated from the settings. No JVM here."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from headwater.model.settings import JobSettings
-from jobs import aggregation, alerting, enrichment
+from jobs import aggregation
 from jobs.environment import options
 from jobs.run import arguments, target
 from jobs.statements import Log, statement
 
+ROOT = Path(__file__).parents[2]
+JOBS = [
+    import_module(f"jobs.{path.stem}")
+    for path in sorted((ROOT / "jobs").glob("*.py"))
+    if "\ndef build(" in path.read_text()
+]
 ALL = sorted(
     {
-        f"{kind}/{name}"
-        for job in (aggregation, alerting, enrichment)
-        for kind, names in (("sources", job.TABLES), ("views", job.VIEWS), ("sinks", job.SINKS))
-        for name in names
+        f"{kind.lower()}/{name}" if kind != "TABLES" else f"sources/{name}"
+        for job in JOBS
+        for kind in ("TABLES", "VIEWS", "SINKS")
+        for name in getattr(job, kind, ())
     }
     | {f"views/{name}" for name in aggregation.FLEET_VIEWS}
 )
@@ -27,11 +34,11 @@ def test_every_statement_is_complete(name):
 
 
 def test_every_file_of_sql_that_flink_runs_is_used():
-    root = Path(__file__).parents[2] / "sql"
+    assert aggregation in JOBS
     found = {
         f"{path.parent.name}/{path.stem}"
         for part in ("sources", "views", "sinks")
-        for path in (root / part).glob("*.sql")
+        for path in (ROOT / "sql" / part).glob("*.sql")
     }
     assert found == set(ALL)
 
