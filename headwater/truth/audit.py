@@ -26,8 +26,8 @@ from headwater.truth.stores import RawRows, Rows
 SLACK_MS = 1_000
 """Rows of other keys may be this much behind the beat that says how far the job is (a mini-batch)."""
 
-MOST_RECORDS = 500_000
-"""Of more records than this the devices are audited share by share: some 1.2 kB for each are held."""
+MOST_RECORDS = 1_000_000
+"""Of more records than this the devices are audited share by share; the log is read once more for each."""
 
 BEHIND_MS = 5 * 60_000
 """A store that is further behind the log than this is not just busy."""

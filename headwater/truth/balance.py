@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from headwater.model.codec import decode
 from headwater.model.errors import BadRecord
@@ -26,6 +26,7 @@ MINUTE_MS = 60_000
 NUMBER, TEXT, FLAG = 0, 1, 2
 """Kinds of readings, as the raw store numbers them."""
 
+Equal = TypeVar("Equal")
 Pane = tuple[str, str, int]
 """(tenant, device, start of the pane)."""
 Name = tuple[int, str]
@@ -141,12 +142,14 @@ class Fold:
     scope: Scope
     share: Share = EVERYTHING
     minutes: dict[tuple[str, int], Minute] = field(default_factory=lambda: defaultdict(Minute))
-    panes: dict[Pane, dict[Names, set[int]]] = field(default_factory=dict)
+    panes: dict[Pane, dict[Names, frozenset[int]]] = field(default_factory=dict)
     """Offsets of the stamps that are known of each pane, by the series that came together."""
     touched: set[Pane] = field(default_factory=set)
     """Panes of which a judged record holds readings."""
     deferred: list[Deferred] = field(default_factory=list)
     bad: list[Entry] = field(default_factory=list)
+    _same: dict[Any, Any] = field(default_factory=dict)
+    """One object for all that are equal: devices send the same metrics at the same offsets again and again."""
 
     def take(self, entry: Entry) -> None:
         """Takes one record in."""
@@ -164,11 +167,12 @@ class Fold:
                 self.minutes[tenant, minute_of(entry.log_time)].bad += 1
                 self.bad.append(entry)
             return
+        pane = (self._one(pack.tenant), self._one(pack.device), pack.pane)
         if self.scope.judged(entry.log_time):
             self.minutes[pack.tenant, minute_of(entry.log_time)].records += 1
-            self.touched.add((pack.tenant, pack.device, pack.pane))
+            self.touched.add(pane)
         if self.scope.near(pack.pane):
-            self._count(entry.log_time, pack)
+            self._count(entry.log_time, pack, pane)
         else:
             self.deferred.append(Deferred(entry.partition, entry.offset, entry.log_time, pack))
 
@@ -179,28 +183,35 @@ class Fold:
     def given(self, identities: Iterable[tuple[Pane, Name, int]]) -> None:
         """Takes in what old panes held before the reading began, (pane, series, ts), and counts what was deferred."""
         old = self.old()
+        given: dict[tuple[Pane, Name], set[int]] = defaultdict(set)
         for pane, name, ts in identities:
-            self.panes.setdefault(pane, {}).setdefault((name,), set()).add(ts - pane[2])
+            given[pane, name].add(ts - pane[2])
+        for (pane, name), stamps in given.items():
+            sets = self.panes.setdefault(pane, {})
+            sets[name,] = sets.get((name,), frozenset()) | stamps
         for one in self.deferred:
-            if (one.pack.tenant, one.pack.device, one.pack.pane) in old:
-                self._count(one.log_time, one.pack)
+            pane = (one.pack.tenant, one.pack.device, one.pack.pane)
+            if pane in old:
+                self._count(one.log_time, one.pack, pane)
         self.deferred.clear()
 
-    def _count(self, log_time: int, pack: Pack) -> None:
-        sets = self.panes.setdefault((pack.tenant, pack.device, pack.pane), {})
-        names, stamps = names_of(pack), len(pack.at)
+    def _one(self, thing: Equal) -> Equal:
+        same: Equal = self._same.setdefault(thing, thing)
+        return same
+
+    def _count(self, log_time: int, pack: Pack, pane: Pane) -> None:
+        sets = self.panes.setdefault(pane, {})
+        names, at, stamps = self._one(names_of(pack)), self._one(frozenset(pack.at)), len(pack.at)
         known = sets.get(names)
         if not sets:
-            sets[names] = set(pack.at)
+            sets[names] = at
             fresh = dict.fromkeys(names, stamps)
         elif known is not None and len(sets) == 1:
-            before = len(known)
-            known.update(pack.at)
-            fresh = dict.fromkeys(names, len(known) - before)
+            sets[names] = self._one(known | at)
+            fresh = dict.fromkeys(names, len(sets[names]) - len(known))
         else:
-            at = set(pack.at)
             fresh = {name: len(at - stamps_of(sets, name)) for name in names}
-            sets.setdefault(names, set()).update(at)
+            sets[names] = self._one(sets.get(names, frozenset()) | at)
         if not self.scope.judged(log_time):
             return
         minute = self.minutes[pack.tenant, minute_of(log_time)]
@@ -230,7 +241,7 @@ class Fold:
                 for (kind, metric), count in _counts(sets).items():
                     yield (tenant, device, metric, kind, pane), count
 
-    def _judged(self) -> Iterator[tuple[Pane, dict[Names, set[int]]]]:
+    def _judged(self) -> Iterator[tuple[Pane, dict[Names, frozenset[int]]]]:
         return ((pane, self.panes[pane]) for pane in self.touched if pane in self.panes)
 
     def knows(self, key: Key) -> bool:
@@ -241,12 +252,12 @@ class Fold:
         )
 
 
-def stamps_of(sets: Mapping[Names, set[int]], name: Name) -> set[int]:
+def stamps_of(sets: Mapping[Names, frozenset[int]], name: Name) -> set[int]:
     """Every offset at which a series has a reading in a pane."""
     return set().union(*(stamps for names, stamps in sets.items() if name in names))
 
 
-def _counts(sets: dict[Names, set[int]]) -> dict[Name, int]:
+def _counts(sets: dict[Names, frozenset[int]]) -> dict[Name, int]:
     if len(sets) == 1:
         [(names, stamps)] = sets.items()
         return dict.fromkeys(names, len(stamps))

@@ -14,7 +14,7 @@ from headwater.model.pack import PANE_MS
 from headwater.model.stores import DEPLOYED_QUERIES, LEVEL, LOG_TIMES, RAW_LOGS, READINGS, SINK_OFFSETS
 from headwater.raw.client import edge, places_known, positions
 from headwater.raw.panes import counts
-from headwater.truth.balance import Key, Name, Pane, RawKey
+from headwater.truth.balance import MINUTE_MS, Key, Name, Pane, RawKey
 from headwater.truth.shares import Share
 from headwater.truth.span import Span
 
@@ -130,7 +130,7 @@ class RawRows:
         """Readings of the members of each fleet, by metric and pane, that came before `until` (log time, epoch ms)."""
         return {
             key: one.count
-            for first, end in _windows(first_ms, end_ms)
+            for first, end in _windows(first_ms, end_ms, MINUTE_MS)
             for key, one in counts(self._client, first, end, until).items()
             if is_fleet(key[1])
         }
@@ -183,9 +183,9 @@ def _few(panes: list[Pane]) -> dict[str, Any]:
     }
 
 
-def _windows(first_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
-    for first in range(first_ms, end_ms, _WINDOW_MS):
-        yield first, min(first + _WINDOW_MS, end_ms)
+def _windows(first_ms: int, end_ms: int, wide_ms: int = _WINDOW_MS) -> Iterator[tuple[int, int]]:
+    for first in range(first_ms, end_ms, wide_ms):
+        yield first, min(first + wide_ms, end_ms)
 
 
 def _chunks(panes: Iterable[Pane]) -> Iterator[list[Pane]]:

@@ -219,6 +219,8 @@ def test_the_description_is_whole_and_its_names_are_stable(ask):
         "list_registered_devices",
         "list_device_versions",
         "import_devices",
+        "import_models",
+        "import_sites",
         "rotate_token",
         "revoke_tokens",
         "list_provisioning_keys",

@@ -7,9 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from headwater.cli import models
-from headwater.cli.devices import form_of
 from headwater.cli.main import app
-from headwater.cli.registered import attributes
+from headwater.cli.registered import attributes, form_of
 from headwater.cli.snippets import mosquitto_line, python_snippet
 from headwater.cli.tokens import seconds
 from headwater.model.errors import BadFields, BadRequest

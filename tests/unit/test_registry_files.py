@@ -1,24 +1,24 @@
-"""Devices as files: all of it or nothing, and out and in again without a change."""
+"""Devices, sites and models as files: all of it or nothing, and out and in again without a change."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.model.device import Attributes
+from headwater.model.device import Attributes, MetricOfModel
 from headwater.model.errors import BadFields
-from headwater.registry.entries import Device
-from headwater.registry.files import Format, plain, read, write
+from headwater.registry.entries import DEVICES, MODELS, SITES, Device, Model, Site
+from headwater.registry.files import Format, read, write
 
 
 def faults(text: str, form: Format = Format.CSV, tenant: str = "") -> dict[str, str]:
     with pytest.raises(BadFields) as refused:
-        read(text, form, tenant)
+        read(text, form, DEVICES, tenant)
     return {fault.field: fault.message for fault in refused.value.faults}
 
 
 def test_a_file_of_earlier_releases_needs_no_heading():
-    found = read("demo,a\n\ndemo, b ,boiler\n", Format.CSV)
-    assert [(line.number, line.tenant, line.device, line.given) for line in found] == [
+    found = read("demo,a\n\ndemo, b ,boiler\n", Format.CSV, DEVICES)
+    assert [(line.number, line.tenant, line.name, line.given) for line in found] == [
         (1, "demo", "a", {}),
         (3, "demo", "b", {"kind": "boiler"}),
     ]
@@ -26,8 +26,8 @@ def test_a_file_of_earlier_releases_needs_no_heading():
 
 def test_columns_come_in_any_order_and_a_blank_cell_takes_away():
     text = "device,tags,site,server.serial,shared.name,version\nd,x;y,,7,Pump 7,3\n"
-    [line] = read("\ufeff" + text, Format.CSV, "demo")
-    assert (line.tenant, line.device) == ("demo", "d")
+    [line] = read("\ufeff" + text, Format.CSV, DEVICES, "demo")
+    assert (line.tenant, line.name) == ("demo", "d")
     attributes = {"server": {"serial": 7}, "shared": {"name": "Pump 7"}}
     assert line.given == {"tags": ["x", "y"], "site": None, "attributes": attributes}
 
@@ -49,7 +49,7 @@ def test_unknown_columns_are_named_with_the_nearest_known():
     found = faults("tenant,device,sit,servr.serial,server.\ndemo,a,n,1,2\n")
     assert found["line 1"].startswith("expected a known field, got 'server.'")
     with pytest.raises(BadFields, match="'sit'; nearest: site"):
-        read("tenant,device,sit\ndemo,a,n\n", Format.CSV)
+        read("tenant,device,sit\ndemo,a,n\n", Format.CSV, DEVICES)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_wrong_line_of_ndjson_is_named(text, field):
     if field:
         assert field in faults(text, Format.NDJSON)
     else:
-        assert read(text, Format.NDJSON, "demo")[0].device == "7"
+        assert read(text, Format.NDJSON, DEVICES, "demo")[0].name == "7"
 
 
 words = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=12)
@@ -83,8 +83,29 @@ facts = st.dictionaries(names, scalars, max_size=3)
     st.sampled_from(Format),
 )
 def test_what_goes_out_comes_in_unchanged(device, form):
-    [line] = read("".join(write([device], form)), form)
-    said = plain(device)
+    [line] = read("".join(write([device], form, DEVICES)), form, DEVICES)
+    said = {name: getattr(device, name) for name in ("kind", "site", "model", "tags")}
     attributes = {scope: dict(getattr(device.attributes, scope)) for scope in ("server", "shared", "client")}
     given = {**line.given, "attributes": {**{scope: {} for scope in attributes}, **line.given.get("attributes", {})}}
-    assert {"tenant": line.tenant, "device": line.device, **given} == {**said, "attributes": attributes}
+    assert (line.tenant, line.name, given) == ("demo", device.device, {**said, "attributes": attributes})
+
+
+numbers = st.none() | st.floats(0.5, 1e9)
+metrics = st.builds(MetricOfModel, unit=words, scale=st.floats(0.5, 9), sensitivity=numbers, low=numbers, title=words)
+models = st.builds(Model, st.just("demo"), names, title=words.map(str.strip), metrics=st.dictionaries(names, metrics))
+sites = st.builds(
+    Site,
+    st.just("demo"),
+    names,
+    title=words.map(str.strip),
+    zone=st.sampled_from(["UTC", "Europe/Berlin"]),
+    place=words.map(str.strip),
+)
+
+
+@given(st.tuples(st.just(MODELS), models) | st.tuples(st.just(SITES), sites), st.sampled_from(Format))
+def test_sites_and_models_that_go_out_come_in_unchanged(entry, form):
+    kind, one = entry
+    [line] = read("".join(write([one], form, kind)), form, kind)
+    assert (line.tenant, line.name) == ("demo", getattr(one, kind.table))
+    assert line.given == {name: getattr(one, name) for name in kind.checks}

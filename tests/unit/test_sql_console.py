@@ -18,6 +18,7 @@ from headwater.sql.session import Answer, Row
 from headwater.sql.split import statements
 from headwater.stack.trace import innermost
 from jobs import aggregation, alerting, enrichment
+from udfs.registry import functions
 
 TRACE = """<Exception on server side:
 org.apache.flink.table.gateway.api.utils.SqlGatewayException: Failed to fetchResults.
@@ -76,7 +77,7 @@ def test_a_list_of_all_that_the_parser_would_take_is_left_out():
 @pytest.mark.parametrize("until", ["now", "never"])
 def test_every_statement_of_a_session_is_complete_wherever_reading_starts(start, until):
     found = list(tables.opening(JobSettings(_env_file=None), Reading(start, until).begin()))
-    assert len(found) == len(tables.sources()) + len(tables.views()) + 5
+    assert len(found) == len(tables.sources()) + len(tables.views()) + len(functions())
     assert not [one for one in found if "${" in one]
 
 
