@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,7 @@ def sql(
         text = file.read_text() if file and file.is_file() else statement
         if file and not file.is_file():
             raise StackError(f"Expected a file, there is no {file}.")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a query that is left behind holds its slots
         with open_session(state, settings) as session:
             one = Console(session, settings, reading, typer.echo, as_json)
             try:

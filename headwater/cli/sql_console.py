@@ -14,6 +14,7 @@ from headwater.model.settings import JobSettings
 from headwater.sql import tables
 from headwater.sql.session import Session
 from headwater.sql.split import statements
+from headwater.sql.tables import words
 from headwater.stack import probes
 from udfs.registry import functions
 
@@ -31,6 +32,9 @@ HELP = """\
   set 'headwater.until' = 'now';  queries end at the end that the log has now ('never': they go on)
   set 'headwater.rows' = '100';   a query ends after so many rows ('all': it does not)
   \\q                              leave"""
+
+_LIMIT = re.compile(r"\blimit\s+(\d{1,9})\s*$", re.I)
+_CHANGING = {"group", "order", "distinct", "count", "sum", "avg", "min", "max"}
 
 
 @dataclass
@@ -122,7 +126,8 @@ class Console:
             check_slots(self._settings.flink, 1)
         answer = self._session.execute(statement)
         if answer.query:
-            self._show(answer, self._write, self._reading.rows)
+            most = [one for one in (self._reading.rows, limit_of(statement)) if one is not None]
+            self._show(answer, self._write, min(most, default=None))
             self._session.cancel()
         elif answer.columns == ["job id"]:
             self._write(
@@ -155,6 +160,15 @@ class Console:
         width = max(len(name) for name, _ in found)
         for name, says in found:
             self._write(f"  {name.ljust(width)}  {says}")
+
+
+def limit_of(statement: str) -> int | None:
+    """The number of rows after which nothing more can come, or None.
+
+    Flink lets a query with `limit` go on after its last row. Where rows are counted or sorted they still change.
+    """
+    found = _LIMIT.search(statement)
+    return None if found is None or words(statement) & _CHANGING else int(found[1])
 
 
 def completions(line: str, text: str) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.cli.sql_console import Console, Reading, talk
+from headwater.cli.sql_console import Console, Reading, limit_of, talk
 from headwater.cli.sql_show import as_json, as_table
 from headwater.clock import now_ms
 from headwater.model.errors import BadRequest
@@ -173,6 +173,21 @@ def test_metrics_and_patterns_need_no_table_beside_their_own(name):
 def test_every_table_and_view_says_what_it_holds():
     assert {"readings", "panes", "raw_sensor_data", "pieces", "enriched", "registry", "alerts"} <= tables.known().keys()
     assert all(tables.known().values())
+
+
+@pytest.mark.parametrize(
+    ("statement", "rows"),
+    [
+        ("select * from t limit 3", 3),
+        ("select * from t LIMIT  12\n", 12),
+        ("select * from (select * from t limit 3) as s", None),
+        ("select a, count(*) from t group by a limit 3", None),
+        ("select * from t order by a limit 3", None),
+        ("select 'limit 3'", None),
+    ],
+)
+def test_a_query_with_a_limit_ends_with_its_last_row(statement, rows):
+    assert limit_of(statement) == rows
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_plan_is_made_from_what_its_job_names_and_from_nothing_of_another_job(
     assert {"aggregation.py", "environment.py", "statements.py", "seen.sql", "late_packs.sql"} <= files["aggregation"]
     assert {"alerting.py", "judge.py", "control.sql", "alert_events.sql"} <= files["alerting"]
     assert not files["aggregation"] & {"judge.py", "control.sql", "alerts.sql"}
-    with pytest.raises(NotFound, match="one of aggregation, alerting, enrichment, got 'agregation'"):
+    with pytest.raises(NotFound, match=r"one of aggregation, alerting, enrichment.* got 'agregation'"):
         planned("agregation")
 
 
