@@ -68,6 +68,7 @@ class Audit:
         begun = time.monotonic()
         topic = self.wanted.prefix + RAW.name
         true_ms, end = self._settled(topic)
+        behind = self._is_behind(topic, true_ms)  # now: the log goes on while the audit reads
         self._scope, self._span = self._reach(topic, true_ms, end)
         scope, messages, letters = self._scope, Messages(self._scope), Letters(topic)
         minutes: dict[tuple[str, int], Minute] = defaultdict(Minute)
@@ -94,7 +95,6 @@ class Audit:
         for gap in gaps:
             for one in gap.minutes:
                 minutes[gap.tenant, one].gaps += 1
-        behind = self._is_behind(topic, true_ms)
         return Report(
             state="gap" if gaps else "waiting" if waiting or behind else "balanced",
             from_ms=scope.from_ms,
