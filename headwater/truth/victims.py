@@ -23,7 +23,9 @@ class Victims:
     def __init__(self, state: State, wanted: tuple[str, ...]) -> None:
         self._state = state
         programs = {one.name: one for one in catalog.programs(state)}
-        self.names = wanted or tuple(name for name in programs if name not in BYSTANDERS)
+        self.names = wanted or tuple(
+            name for name, one in programs.items() if name not in BYSTANDERS and not one.on_demand
+        )
         if unknown := [name for name in self.names if name not in programs]:
             raise NotFound(f"expected a program of the stack ({', '.join(programs)}), got {', '.join(unknown)}")
         self._programs = programs
