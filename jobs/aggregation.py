@@ -17,15 +17,17 @@ VIEWS = (
     "masked_stamps",
     "masked_values",
     "pieces",
+    "registry",
+    "placed_stamps",
+    "fleet_pieces",
 )
-FLEET_VIEWS = ("registry", "placed_stamps", "masked_values", "pieces", "fleet_pieces")
 SINKS = ("aggregates", "late_packs", "bad_records")
 
 SHARED = "masked_stamps"
 """The view that rows of devices and of fleets are both made of: packs without what was seen before."""
 
 PLACED = {"masked_stamps": "placed_stamps", "masked_values": "placed_values", "pieces": "placed_pieces"}
-"""What the steps of rows of devices are called when they are taken with packs whose site and model are known."""
+"""What the steps behind `SHARED` are called when they are taken again, with packs whose site and model are known."""
 
 
 def share(tables: Any, view: str) -> None:
@@ -54,11 +56,12 @@ def build(tables: Any, settings: JobSettings, log: Log | None = None) -> Any:
         tables.execute_sql(statement(f"views/{view}", settings, log))
         if view == SHARED:
             share(tables, view)
+        if view == PLACED[SHARED]:
+            for step in ("masked_values", "pieces"):
+                tables.execute_sql(statement(f"views/{step}", settings, log, **PLACED))
     job = tables.create_statement_set()
     for sink in SINKS:
         job.add_insert_sql(statement(f"sinks/{sink}", settings, log))
     if not log.spans:
-        for view in FLEET_VIEWS:
-            tables.execute_sql(statement(f"views/{view}", settings, log, **PLACED))
         job.add_insert_sql(statement("sinks/aggregates", settings, log, pieces="fleet_pieces"))
     return job

@@ -6,25 +6,21 @@ from pathlib import Path
 import pytest
 
 from headwater.model.settings import JobSettings
+from headwater.stack.plans import LISTS, names
 from jobs import aggregation
 from jobs.environment import options
 from jobs.run import arguments, target
 from jobs.statements import Log, statement
 
 ROOT = Path(__file__).parents[2]
-JOBS = [
-    import_module(f"jobs.{path.stem}")
-    for path in sorted((ROOT / "jobs").glob("*.py"))
-    if "\ndef build(" in path.read_text()
-]
+JOBS = [import_module(f"jobs.{name}") for name in names()]
 ALL = sorted(
     {
-        f"{kind.lower()}/{name}" if kind != "TABLES" else f"sources/{name}"
+        f"{folder.removeprefix('sql/')}/{name}"
         for job in JOBS
-        for kind in ("TABLES", "VIEWS", "SINKS")
-        for name in getattr(job, kind, ())
+        for listed, folder in LISTS.items()
+        for name in getattr(job, listed, ())
     }
-    | {f"views/{name}" for name in aggregation.FLEET_VIEWS}
 )
 
 

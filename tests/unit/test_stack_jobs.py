@@ -156,6 +156,7 @@ def test_a_plan_changes_with_what_it_is_generated_from_and_not_with_addresses(se
 def test_a_plan_is_made_from_what_its_job_names_and_from_nothing_of_another_job():
     files = {job: {path.name for path in planned(job)} for job in ("aggregation", "alerting")}
     assert {"aggregation.py", "environment.py", "statements.py", "seen.sql", "late_packs.sql"} <= files["aggregation"]
+    assert {"registry.sql", "placed_stamps.sql", "fleet_pieces.sql"} <= files["aggregation"]
     assert {"alerting.py", "judge.py", "control.sql", "alert_events.sql"} <= files["alerting"]
     assert not files["aggregation"] & {"judge.py", "control.sql", "alerts.sql"}
     with pytest.raises(NotFound, match=r"one of aggregation, alerting, enrichment.* got 'agregation'"):
