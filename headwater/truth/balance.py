@@ -12,7 +12,7 @@ starts; so panes that start later than the beginning of what was read, plus `ahe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -142,7 +142,7 @@ class Fold:
     scope: Scope
     share: Share = EVERYTHING
     minutes: dict[tuple[str, int], Minute] = field(default_factory=lambda: defaultdict(Minute))
-    panes: dict[Pane, dict[Names, frozenset[int]]] = field(default_factory=dict)
+    panes: dict[Pane, dict[Names, Set[int]]] = field(default_factory=dict)
     """Offsets of the stamps that are known of each pane, by the series that came together."""
     touched: set[Pane] = field(default_factory=set)
     """Panes of which a judged record holds readings."""
@@ -157,9 +157,7 @@ class Fold:
             pack = decode(Pack, entry.value or b"")
         except BadRecord:
             pack = None
-        if pack is not None and pack.tenant == PULSE_TENANT:
-            return
-        if pack is not None and not self.share.has(pack.device):
+        if pack is not None and (pack.tenant == PULSE_TENANT or not self.share.has(pack.device)):
             return
         if pack is None or flaw(pack, self.scope.cap):
             if self.scope.judged(entry.log_time) and (pack is not None or not self.share.first):
@@ -183,12 +181,8 @@ class Fold:
     def given(self, identities: Iterable[tuple[Pane, Name, int]]) -> None:
         """Takes in what old panes held before the reading began, (pane, series, ts), and counts what was deferred."""
         old = self.old()
-        given: dict[tuple[Pane, Name], set[int]] = defaultdict(set)
         for pane, name, ts in identities:
-            given[pane, name].add(ts - pane[2])
-        for (pane, name), stamps in given.items():
-            sets = self.panes.setdefault(pane, {})
-            sets[name,] = sets.get((name,), frozenset()) | stamps
+            _add(self.panes.setdefault(pane, {}), (name,), (ts - pane[2],))
         for one in self.deferred:
             pane = (one.pack.tenant, one.pack.device, one.pack.pane)
             if pane in old:
@@ -201,17 +195,19 @@ class Fold:
 
     def _count(self, log_time: int, pack: Pack, pane: Pane) -> None:
         sets = self.panes.setdefault(pane, {})
-        names, at, stamps = self._one(names_of(pack)), self._one(frozenset(pack.at)), len(pack.at)
+        names, stamps = self._one(names_of(pack)), len(pack.at)
         known = sets.get(names)
         if not sets:
-            sets[names] = at
+            sets[names] = self._one(frozenset(pack.at))
             fresh = dict.fromkeys(names, stamps)
         elif known is not None and len(sets) == 1:
-            sets[names] = self._one(known | at)
-            fresh = dict.fromkeys(names, len(sets[names]) - len(known))
+            before = len(known)
+            _add(sets, names, pack.at)
+            fresh = dict.fromkeys(names, len(sets[names]) - before)
         else:
+            at = set(pack.at)
             fresh = {name: len(at - stamps_of(sets, name)) for name in names}
-            sets[names] = self._one(sets.get(names, frozenset()) | at)
+            _add(sets, names, at)
         if not self.scope.judged(log_time):
             return
         minute = self.minutes[pack.tenant, minute_of(log_time)]
@@ -241,7 +237,7 @@ class Fold:
                 for (kind, metric), count in _counts(sets).items():
                     yield (tenant, device, metric, kind, pane), count
 
-    def _judged(self) -> Iterator[tuple[Pane, dict[Names, frozenset[int]]]]:
+    def _judged(self) -> Iterator[tuple[Pane, dict[Names, Set[int]]]]:
         return ((pane, self.panes[pane]) for pane in self.touched if pane in self.panes)
 
     def knows(self, key: Key) -> bool:
@@ -252,12 +248,20 @@ class Fold:
         )
 
 
-def stamps_of(sets: Mapping[Names, frozenset[int]], name: Name) -> set[int]:
+def _add(sets: dict[Names, Set[int]], names: Names, at: Iterable[int]) -> None:
+    """Adds offsets to those of a pane. What a first pack brought may be shared with other panes, and is copied then."""
+    known = sets.get(names, ())
+    grown = known if isinstance(known, set) else set(known)
+    grown.update(at)
+    sets[names] = grown
+
+
+def stamps_of(sets: Mapping[Names, Set[int]], name: Name) -> set[int]:
     """Every offset at which a series has a reading in a pane."""
     return set().union(*(stamps for names, stamps in sets.items() if name in names))
 
 
-def _counts(sets: dict[Names, frozenset[int]]) -> dict[Name, int]:
+def _counts(sets: dict[Names, Set[int]]) -> dict[Name, int]:
     if len(sets) == 1:
         [(names, stamps)] = sets.items()
         return dict.fromkeys(names, len(stamps))
