@@ -15,6 +15,7 @@ from headwater.cli.registered import (
     FileForm,
     Json,
     LinesOf,
+    Only,
     Version,
     attributes,
     database,
@@ -76,29 +77,16 @@ def add(
 
 
 @app.command(name="import")
-def import_(
-    file: Path,
-    tenant: LinesOf = "",
-    as_json: Json = False,
-) -> None:
+def import_(file: Path, tenant: LinesOf = "", as_json: Json = False) -> None:
     """Make or change the devices of a file (CSV, NDJSON): all of them or none. Prints tenant,device,token of new ones.
 
     What the file does not say of a device stays, its token too.
     """
-    done = registered.load(DEVICES, file, tenant)
-    if as_json:
-        typer.echo(json.dumps([one.plain(DEVICES) for one in done]))
-        return
-    for one in done:
-        typer.echo(f"{one.tenant},{one.name},{one.token or ''}")
+    registered.import_file(DEVICES, file, tenant, as_json, lambda one: f"{one.tenant},{one.name},{one.token or ''}")
 
 
 @app.command()
-def export(
-    tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
-    form: FileForm = Format.CSV,
-    as_json: AsNdjson = False,
-) -> None:
+def export(tenant: Only = "", form: FileForm = Format.CSV, as_json: AsNdjson = False) -> None:
     """Print all devices as a file that `import` takes. Tokens are not in it: nobody can read them back."""
     with database() as connection:
         found = search.devices(connection, search.Wanted(tenant))
@@ -107,7 +95,7 @@ def export(
 
 @app.command(name="list")
 def list_(
-    tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
+    tenant: Only = "",
     site: Annotated[str | None, typer.Option(help="only at this site")] = None,
     model: Annotated[str | None, typer.Option(help="only of this model")] = None,
     tag: Annotated[str | None, typer.Option(help="only with this tag")] = None,

@@ -10,15 +10,15 @@ import typer
 import yaml
 
 from headwater.cli import keys, registered
-from headwater.cli.registered import AsNdjson, FileForm, Json, LinesOf, Version, database, given, tell, tell_all
+from headwater.cli.registered import Json, Only, Version, add_files, database, given, tell, tell_all
 from headwater.model.errors import BadFields, BadRequest, Fault
 from headwater.model.version import NEW
 from headwater.registry import search, store
 from headwater.registry.entries import MODELS, changes
 from headwater.registry.fields import take
-from headwater.registry.files import Format
 
 app = typer.Typer(no_args_is_help=True, help="Models: kinds of devices, and what their metrics mean.")
+add_files(app, MODELS)
 app.add_typer(keys.app, name="keys")
 
 
@@ -40,7 +40,7 @@ def add(
 
 
 @app.command(name="list")
-def list_(tenant: Annotated[str, typer.Option(help="only of this tenant")] = "", as_json: Json = False) -> None:
+def list_(tenant: Only = "", as_json: Json = False) -> None:
     """Show all models."""
     with database() as connection:
         found = search.entries(connection, MODELS, tenant)
@@ -53,22 +53,6 @@ def show(tenant: str, model: str, as_json: Json = False) -> None:
     with database() as connection:
         found = store.get(connection, MODELS, tenant, model)
     tell(found, as_json)
-
-
-@app.command(name="import")
-def import_(file: Path, tenant: LinesOf = "", as_json: Json = False) -> None:
-    """Make or change the models of a file (CSV, NDJSON): all of them or none. What the file does not say stays."""
-    registered.import_file(MODELS, file, tenant, as_json)
-
-
-@app.command()
-def export(
-    tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
-    form: FileForm = Format.CSV,
-    as_json: AsNdjson = False,
-) -> None:
-    """Print all models as a file that `import` takes."""
-    registered.export_file(MODELS, tenant, Format.NDJSON if as_json else form)
 
 
 @app.command()

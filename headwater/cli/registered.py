@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="for scripts")]
 Version = Annotated[
     int | None, typer.Option("--if-version", min=1, help="refuse if it has another version by now (`show` prints it)")
 ]
-
+Only = Annotated[str, typer.Option("--tenant", help="only of this tenant")]
 LinesOf = Annotated[str, typer.Option("--tenant", help="of lines that name none")]
 FileForm = Annotated[Format, typer.Option("--format", help="csv or ndjson; `import` takes both")]
 AsNdjson = Annotated[bool, typer.Option("--json", help="the same as --format ndjson")]
@@ -78,6 +78,10 @@ def delete(kind: Kind[Any], tenant: str, name: str, version: int | None, as_json
     console.print(f"[bold]{escape(f'{tenant}/{name}')}[/bold]  deleted")
 
 
+def _became(one: Loaded) -> str:
+    return f"{one.tenant}/{one.name}\t{one.what}"
+
+
 def text_of(file: Path) -> str:
     """What is in a file of UTF-8 text. Raises `BadRequest`."""
     try:
@@ -95,28 +99,33 @@ def form_of(file: Path) -> Format:
     return found
 
 
-def load(kind: Kind[Any], file: Path, tenant: str) -> list[Loaded]:
-    """Makes or changes the entries of a file, all or none."""
+def import_file(
+    kind: Kind[Any], file: Path, tenant: str, as_json: bool, line: Callable[[Loaded], str] = _became
+) -> None:
+    """Makes or changes the entries of a file, all or none, and says what became of each, a `line` each."""
     with database() as connection:
         form = form_of(file)
-        return files.load(connection, kind, files.read(text_of(file), form, kind, tenant))
-
-
-def import_file(kind: Kind[Any], file: Path, tenant: str, as_json: bool) -> None:
-    """The same for entries without tokens, and says what became of each."""
-    done = load(kind, file, tenant)
+        done = files.load(connection, kind, files.read(text_of(file), form, kind, tenant))
     if as_json:
         typer.echo(json.dumps([one.plain(kind) for one in done]))
         return
     for one in done:
-        typer.echo(f"{one.tenant}/{one.name}\t{one.what}")
+        typer.echo(line(one))
 
 
-def export_file(kind: Kind[Any], tenant: str, form: Format) -> None:
-    """Prints all entries of a tenant ("" is all tenants) as a file that an import takes."""
-    with database() as connection:
-        found = search.entries(connection, kind, tenant)
-    tell_file(kind, found, form)
+def add_files(app: typer.Typer, kind: Kind[Any]) -> None:
+    """Adds `import` and `export` of entries that have no tokens."""
+    what = f"{kind.table}s"
+
+    @app.command(name="import", help=f"Make or change the {what} of a file (CSV, NDJSON): all or none; the rest stays.")
+    def import_(file: Path, tenant: LinesOf = "", as_json: Json = False) -> None:
+        import_file(kind, file, tenant, as_json)
+
+    @app.command(help=f"Print all {what} as a file that `import` takes.")
+    def export(tenant: Only = "", form: FileForm = Format.CSV, as_json: AsNdjson = False) -> None:
+        with database() as connection:
+            found = search.entries(connection, kind, tenant)
+        tell_file(kind, found, Format.NDJSON if as_json else form)
 
 
 def tell_file(kind: Kind[Any], entries: Sequence[Any], form: Format) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from headwater.cli import registered
-from headwater.cli.registered import AsNdjson, FileForm, Json, LinesOf, Version, database, given, tell, tell_all
+from headwater.cli.registered import Json, Only, Version, add_files, database, given, tell, tell_all
 from headwater.model.version import ANY_OLD, NEW
 from headwater.registry import search, store
 from headwater.registry.entries import SITES, changes
-from headwater.registry.files import Format
 
 app = typer.Typer(no_args_is_help=True, help="Sites: places with devices, each with a time zone.")
+add_files(app, SITES)
 
 Title = Annotated[str | None, typer.Option(help="its name for people")]
 Zone = Annotated[str | None, typer.Option(help="time zone, as Europe/Berlin")]
@@ -33,7 +32,7 @@ def add(
 
 
 @app.command(name="list")
-def list_(tenant: Annotated[str, typer.Option(help="only of this tenant")] = "", as_json: Json = False) -> None:
+def list_(tenant: Only = "", as_json: Json = False) -> None:
     """Show all sites."""
     with database() as connection:
         found = search.entries(connection, SITES, tenant)
@@ -63,22 +62,6 @@ def set_(
         fields = changes(SITES, given(title=title, zone=zone, place=place))
         made = store.save(connection, SITES, tenant, site, fields, version or ANY_OLD, merge=True)
     tell(made, as_json)
-
-
-@app.command(name="import")
-def import_(file: Path, tenant: LinesOf = "", as_json: Json = False) -> None:
-    """Make or change the sites of a file (CSV, NDJSON): all of them or none. What the file does not say stays."""
-    registered.import_file(SITES, file, tenant, as_json)
-
-
-@app.command()
-def export(
-    tenant: Annotated[str, typer.Option(help="only of this tenant")] = "",
-    form: FileForm = Format.CSV,
-    as_json: AsNdjson = False,
-) -> None:
-    """Print all sites as a file that `import` takes."""
-    registered.export_file(SITES, tenant, Format.NDJSON if as_json else form)
 
 
 @app.command()

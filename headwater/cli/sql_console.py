@@ -14,11 +14,13 @@ from headwater.model.settings import JobSettings
 from headwater.sql import tables
 from headwater.sql.session import Session
 from headwater.sql.split import statements
-from headwater.sql.tables import words
 from headwater.stack import probes
 from udfs.registry import functions
 
 COMMANDS = ("\\?", "\\d", "\\df", "\\q")
+_LIMIT = re.compile(r"\blimit\s+(\d{1,9})\s*$", re.I)
+_CHANGING = {"group", "order", "distinct", "count", "sum", "avg", "min", "max"}
+"""Words of queries whose rows change after they were given."""
 _SET = re.compile(r"set\s+'headwater\.(\w+)'\s*=\s*'([^']*)'", re.I)
 _WORDS = """
 and as between by case cast count create cross describe desc distinct else end explain from full group having in inner
@@ -32,9 +34,6 @@ HELP = """\
   set 'headwater.until' = 'now';  queries end at the end that the log has now ('never': they go on)
   set 'headwater.rows' = '100';   a query ends after so many rows ('all': it does not)
   \\q                              leave"""
-
-_LIMIT = re.compile(r"\blimit\s+(\d{1,9})\s*$", re.I)
-_CHANGING = {"group", "order", "distinct", "count", "sum", "avg", "min", "max"}
 
 
 @dataclass
@@ -168,7 +167,7 @@ def limit_of(statement: str) -> int | None:
     Flink lets a query with `limit` go on after its last row. Where rows are counted or sorted they still change.
     """
     found = _LIMIT.search(statement)
-    return None if found is None or words(statement) & _CHANGING else int(found[1])
+    return None if found is None or tables.words(statement) & _CHANGING else int(found[1])
 
 
 def completions(line: str, text: str) -> list[str]:
