@@ -2,7 +2,8 @@
 
 A new store is one file: a `Sink` with `positions`, `store` and `disconnect`, a `PROCESS` that says what is started
 (`headwater.stack.sinks`), and a `main`. Everything else (reading Kafka, coalescing, outages, broken records) is here
-and in `consume.py`.
+and in `consume.py`; rows of a rebuild may wait in memory (`waiting.py`). The smallest whole one is
+`tests/integration/sample_sink.py`.
 """
 
 from __future__ import annotations

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
 
 from connectors.sinks.active_alerts import ActiveAlertSink
-from connectors.sinks.base import Batch, newer
+from connectors.sinks.base import Batch
 from connectors.sinks.consume import run
 from connectors.sinks.keys import KeySink
+from connectors.sinks.waiting import Waiting
 from headwater.model import codec
-from headwater.model.generation import STEP, Shown, raised
-from headwater.model.pack import Aggregate
+from headwater.model.generation import STEP
 from headwater.model.settings import SinkSettings
 from headwater.model.stores import LOG_TIME_KEY, devices_key, latest_key
 from headwater.model.topics import RAW
@@ -40,19 +38,17 @@ class ValkeySink(KeySink):
     def __init__(self, settings: SinkSettings) -> None:
         super().__init__(settings)
         self._listed: set[tuple[str, str]] = set()
-        self._shown = Shown(settings.partitions)
-        self._held: dict[tuple[str, str], dict[str, Aggregate]] = {}
+        self._waiting = Waiting(settings.partitions, lambda row: (row.tenant, row.device, row.metric))
 
     def store(self, batch: Batch) -> None:
         """All of the batch in one pipeline; not a transaction, for every command may be repeated."""
-        risen = [self._shown.take(*each) for each in sorted(batch.markers.items())]
-        held = [row for metrics in self._held.values() for row in metrics.values()]
-        devices = _newest([*held, *batch.rows.values()] if any(risen) else batch.rows.values())
-        limit = raised(self._shown.generation)
+        devices: dict[tuple[str, str], list[bytes | str]] = defaultdict(list)
+        for row in self._waiting.offered(batch):
+            devices[row.tenant, row.device] += (row.metric, codec.encode(row))
         pipe = self._client.pipeline(transaction=False)
         for (tenant, device), metrics in devices.items():
-            arguments: list[Any] = [part for metric, row in metrics.items() for part in (metric, codec.encode(row))]
-            pipe.evalsha(self._script["latest"], 1, latest_key(tenant, device), limit, STEP, *arguments)
+            limits = self._waiting.hidden, STEP
+            pipe.evalsha(self._script["latest"], 1, latest_key(tenant, device), *limits, *metrics)
         unlisted = devices.keys() - self._listed
         for tenant, device in unlisted:
             pipe.sadd(devices_key(tenant), device)
@@ -60,31 +56,19 @@ class ValkeySink(KeySink):
         if beats:
             pipe.evalsha(self._script["log_time"], 1, LOG_TIME_KEY, *beats)
         pipe.execute()
-        waiting = [row for row in (*held, *batch.rows.values()) if self._shown.holds(row.generation)]
-        self._held = _newest(waiting) if waiting else {}
+        self._waiting.stored(batch)
         self._listed |= unlisted
         self.remember_that_it_is_filled()
 
     def holds_rows_back(self) -> bool:
         """True between the first row of an epoch and the markers that let it be shown."""
-        return bool(self._held)
+        return bool(self._waiting)
 
     def disconnect(self) -> None:
         """Drop the connections and what is held back; the next call makes new ones."""
-        self._held = {}
+        self._waiting.forget()
         self._listed.clear()
         super().disconnect()
-
-
-def _newest(rows: Iterable[Aggregate]) -> dict[tuple[str, str], dict[str, Aggregate]]:
-    """Of each device and metric the newest row: by pane, then by version."""
-    devices: dict[tuple[str, str], dict[str, Aggregate]] = defaultdict(dict)
-    for row in rows:
-        metrics = devices[row.tenant, row.device]
-        held = metrics.get(row.metric)
-        if held is None or row.pane > held.pane or (row.pane == held.pane and newer(row, held)):
-            metrics[row.metric] = row
-    return devices
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def is_sink(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Sink) and hasattr(kind, "name")
 
 
-@pytest.fixture(params=of_processed_data())
+@pytest.fixture(params=[*of_processed_data(), "sample"])
 def store(request: pytest.FixtureRequest) -> Store:
     try:
         module = import_module(f"tests.integration.stores.{request.param}")
