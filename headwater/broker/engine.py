@@ -47,6 +47,7 @@ def start_jvm(settings: BrokerSettings, folders: Folders) -> None:
         f"-Xmx{settings.broker_heap_mb}m",
         "-Xrs",
         "-XX:+ExitOnOutOfMemoryError",
+        f"-Djava.io.tmpdir={folders.tmp}",
         f"-Dlogback.configurationFile={folders.logback}",
         classpath=jars(),
         convertStrings=True,

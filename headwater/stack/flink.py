@@ -158,18 +158,17 @@ def _links(folder: Path, targets: list[Path]) -> None:
 def java(state: State, name: str, main: str, *options: str, optional: bool = False) -> tuple[str, ...]:
     """The command that Flink's `*-foreground` scripts end in, without the four JVMs that they start to get there.
 
-    Each process works in a folder of its own that is emptied first: what a killed one has left (state in RocksDB,
-    shuffles, shipped files) is read by nobody again. `optional`: with the jars of `opt/` that are not Flink's own.
+    Each process works in a folder of its own that is emptied first: state in RocksDB, shuffles and shipped files are
+    read by nobody again. `optional`: with the jars of `opt/` that are not Flink's own.
     """
-    tmp = str(state.folder / "flink" / "tmp" / name)
+    tmp = state.folder / "flink" / "tmp" / name
     conf, lib = home(state) / "conf", home(state) / "lib"
     opened = [line.strip() for line in _text("config.yaml").splitlines() if line.strip().startswith("--add-")]
     names = [target.name for target in _library(state)]
     beside = [str(home(state) / "opt" / target.name) for target in _optional(state)] if optional else []
-    return (
-        *("/bin/sh", "-c", 'rm -rf "$0" && mkdir -p "$0" && cd "$0" && exec "$@"', tmp),
-        str(places.java()),
-        f"-Djava.io.tmpdir={tmp}",
+    return jvm.working_in(
+        tmp,
+        places.java(),
         *options,
         *opened,
         "-XX:+ExitOnOutOfMemoryError",

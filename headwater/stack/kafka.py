@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 from headwater.model.errors import StackError
-from headwater.stack import jars, places, probes
+from headwater.stack import jars, jvm, places, probes
 from headwater.stack.files import private_folder, write_private
 from headwater.stack.program import Program
 from headwater.stack.state import State
@@ -52,7 +51,8 @@ def prepare(state: State) -> None:
     if (data / "meta.properties").is_file():
         return
     command = [
-        *_java(state),
+        str(places.java()),
+        *_classes(state),
         "kafka.tools.StorageTool",
         "format",
         f"--cluster-id={state.cluster_id}",
@@ -67,8 +67,8 @@ def prepare(state: State) -> None:
         )
 
 
-def _java(state: State, *options: str) -> tuple[str, ...]:
-    return (str(places.java()), *options, "-cp", jars.classpath("kafka", state.folder))
+def _classes(state: State) -> tuple[str, str]:
+    return "-cp", jars.classpath("kafka", state.folder)
 
 
 def program(state: State) -> Program:
@@ -82,10 +82,11 @@ def program(state: State) -> Program:
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
     )
-    settings = Path(state.folder / "kafka" / "server.properties")
+    folder = state.folder / "kafka"
+    started = (*options, *_classes(state), "kafka.Kafka", str(folder / "server.properties"))
     return Program(
         name="kafka",
-        command=(*_java(state, *options), "kafka.Kafka", str(settings)),
+        command=jvm.working_in(folder / "tmp", places.java(), *started),
         probe=probes.kafka(state.url("kafka")),
         depends=("jars",),
         port="kafka",

