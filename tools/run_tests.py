@@ -15,15 +15,23 @@ from tempfile import TemporaryFile
 from typing import IO
 
 ROOT = Path(__file__).parents[1]
-CLUSTERS = tuple(
+LONG = tuple(
     f"tests/integration/test_{name}.py"
-    for name in ("rebuild", "replay", "sql_gateway", "stack_keeper", "udf_on_a_cluster")
+    for name in (
+        "doors_under_stress",
+        "rebuild",
+        "replay",
+        "sql_gateway",
+        "sql_tables",
+        "stack_keeper",
+        "udf_on_a_cluster",
+    )
 )
-"""Files that start a Flink cluster of their own: what balances the lanes."""
+"""Files that take minutes each: in the second lane, so that both take as long."""
 APP = (".venv/dev/bin/python", "-m", "pytest", "--durations=15")
 JOBS = (".venv/jobs-test/bin/python", "-m", "pytest", "--durations=5")
-FIRST = ((*APP, "tests/house", "tests/unit", "tests/integration", *(f"--ignore={one}" for one in CLUSTERS)),)
-SECOND = ((*APP, *CLUSTERS, "tests/e2e"), (*JOBS, "tests/flink"))
+FIRST = ((*APP, "tests/house", "tests/unit", "tests/integration", *(f"--ignore={one}" for one in LONG)),)
+SECOND = ((*APP, *LONG, "tests/e2e"), (*JOBS, "tests/flink"))
 
 
 def lane(commands: tuple[tuple[str, ...], ...], out: IO[bytes] | None) -> bool:

@@ -29,7 +29,6 @@ def try_(name: Annotated[str, typer.Argument(help="a metric or a pattern; withou
     bad = 0
     with flink_told():
         state, settings = State.load(), JobSettings()
-        ensure_gateway(state)
         for each in [name] if name else sorted(kinds.files()):
             try:
                 wrong = _tried(state, settings, kinds.load(each))
@@ -41,6 +40,8 @@ def try_(name: Annotated[str, typer.Argument(help="a metric or a pattern; withou
 
 
 def _tried(state: State, settings: JobSettings, one: Query) -> list[str]:
+    """What is wrong with the rows of a query. The gateway is started for it, and not for a name that was mistyped."""
+    ensure_gateway(state)
     check_slots(settings.flink, 1)
     with Session(gateway.url(state), tables.properties(settings, str(submit.wheel(state)), 1)) as session:
         return trial.run(session, one, settings)
@@ -61,7 +62,6 @@ def deploy(name: Name) -> None:
     with flink_told():
         state, settings = State.load(), JobSettings()
         one = kinds.load(name)
-        ensure_gateway(state)
         wrong = _tried(state, settings, one)
         _tell(name, wrong)
         if wrong:

@@ -205,3 +205,12 @@ def test_the_list_shows_metrics_and_patterns_with_their_kind_and_how_they_are(mo
     assert (pattern["kind"], pattern["state"], pattern["severity"]) == ("pattern", "failed", "warning")
     shown = CliRunner().invoke(app, ["list"])
     assert "rise-then-stall: ArithmeticException: / by zero" in shown.output
+
+
+@pytest.mark.parametrize("command", ["test", "deploy"])
+def test_a_mistyped_name_is_told_before_anything_is_started(monkeypatch, command):
+    monkeypatch.setattr(sql_queries.State, "load", lambda: None)
+    monkeypatch.setattr(sql_queries, "ensure_gateway", lambda _: pytest.fail("it takes ten seconds to start"))
+    said = CliRunner().invoke(app, [command, "rise-then-stal"])
+    assert said.exit_code == 1, said.output
+    assert "expected the name of a metric or a pattern, got 'rise-then-stal'" in " ".join(said.output.split())
