@@ -48,6 +48,7 @@ def start_jvm(settings: BrokerSettings, folders: Folders) -> None:
         "-Xrs",
         "-XX:+ExitOnOutOfMemoryError",
         f"-Djava.io.tmpdir={folders.tmp}",
+        f"-XX:ErrorFile={folders.root.parent / 'logs' / 'broker'}.crash.log",
         f"-Dlogback.configurationFile={folders.logback}",
         classpath=jars(),
         convertStrings=True,

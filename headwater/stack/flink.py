@@ -67,7 +67,7 @@ def prepare(state: State) -> None:
     """Makes FLINK_HOME and its conf. Cheap to repeat; a changed jar or conf is taken over."""
     pyflink = _pyflink()
     target = private_folder(private_folder(state.folder / "flink") / "home")
-    for name in ("checkpoints", "savepoints", "tmp", "log", "pid"):
+    for name in ("checkpoints", "savepoints", "log", "pid"):
         private_folder(state.folder / "flink" / name)
     for log in (state.folder / "logs").glob("*_db_LOG*"):
         log.unlink()  # RocksDB's own: one for each state that was ever opened
@@ -158,17 +158,18 @@ def _links(folder: Path, targets: list[Path]) -> None:
 def java(state: State, name: str, main: str, *options: str, optional: bool = False) -> tuple[str, ...]:
     """The command that Flink's `*-foreground` scripts end in, without the four JVMs that they start to get there.
 
-    Each process works in a folder of its own that is emptied first: state in RocksDB, shuffles and shipped files are
-    read by nobody again. `optional`: with the jars of `opt/` that are not Flink's own.
+    It works in a folder that is emptied first: there lie state in RocksDB, shuffles and shipped files, and there Python
+    workers look for modules before anywhere else, so it must not be the checkout. `optional`: with the jars of `opt/`
+    that are not Flink's own.
     """
-    tmp = state.folder / "flink" / "tmp" / name
+    tmp = jvm.tmp_of(state, name)
     conf, lib = home(state) / "conf", home(state) / "lib"
     opened = [line.strip() for line in _text("config.yaml").splitlines() if line.strip().startswith("--add-")]
     names = [target.name for target in _library(state)]
     beside = [str(home(state) / "opt" / target.name) for target in _optional(state)] if optional else []
     return jvm.working_in(
-        tmp,
-        places.java(),
+        state,
+        name,
         *options,
         *opened,
         "-XX:+ExitOnOutOfMemoryError",
@@ -228,8 +229,6 @@ def taskmanager(state: State) -> Program:
         command=java(state, "taskmanager", main, *options),
         # Functions of SQL in a job that was not submitted by us: their dead letters go there.
         environment={**environment(state), "HEADWATER_KAFKA": state.url("kafka")},
-        # Python workers look for modules in their working directory first: it must not be the checkout.
-        folder=state.folder / "flink" / "tmp",
         probe=probes.flink_taskmanager(state.url("flink")),
         depends=("jars",),
         version=FLINK_VERSION,

@@ -49,7 +49,6 @@ def program(state: State) -> Program:
         name=NAME,
         command=(*command, *(f"-D{key}={value}" for key, value in own.items())),
         environment=flink.environment(state),
-        folder=state.folder / "flink" / "tmp",
         probe=probes.http(f"{url(state)}/info"),
         depends=("jars", "jobmanager"),
         port=NAME,

@@ -82,11 +82,10 @@ def program(state: State) -> Program:
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
     )
-    folder = state.folder / "kafka"
-    started = (*options, *_classes(state), "kafka.Kafka", str(folder / "server.properties"))
+    started = (*options, *_classes(state), "kafka.Kafka", str(state.folder / "kafka" / "server.properties"))
     return Program(
         name="kafka",
-        command=jvm.working_in(folder / "tmp", places.java(), *started),
+        command=jvm.working_in(state, "kafka", *started),
         probe=probes.kafka(state.url("kafka")),
         depends=("jars",),
         port="kafka",
