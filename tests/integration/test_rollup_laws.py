@@ -172,7 +172,6 @@ def ran(history: list, store: PostgresStore, connection: psycopg.Connection) -> 
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(history=steps)

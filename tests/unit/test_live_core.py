@@ -171,7 +171,7 @@ def play(deeds: list, bound: int, whole: bool) -> tuple[LiveLog, dict[str, Viewe
 
 
 @given(deeds)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_client_that_comes_and_goes_ends_like_one_that_never_left_and_sees_nothing_twice(deeds):
     _, viewers, truth = play(deeds, bound=1_000, whole=True)
     assert viewers["always fleet"].rows == truth
@@ -183,7 +183,7 @@ def test_a_client_that_comes_and_goes_ends_like_one_that_never_left_and_sees_not
 
 
 @given(deeds, st.integers(1, 6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_memory_that_is_too_small_costs_snapshots_and_never_a_wrong_newest_row(deeds, bound):
     live, viewers, truth = play(deeds, bound, whole=False)
     assert live.remembered <= bound
@@ -194,7 +194,7 @@ def test_a_memory_that_is_too_small_costs_snapshots_and_never_a_wrong_newest_row
 
 
 @given(st.lists(rows_of_the_log, max_size=30), st.randoms())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_newest_row_does_not_depend_on_the_order_of_the_log(items, dice):
     def newest(order: list) -> dict:
         live, topic = LiveLog(1_000, PARTITIONS), Topic()

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.model.rule import Equals, Range, Rate, Silence, Step, Subject, Threshold
@@ -15,11 +15,7 @@ from tests.unit.rules_logs import by_hand, log, naive, rule, run, told
 
 VALUES = st.integers(0, 12).map(float)
 HOLDS = st.sampled_from([0, 0, 3, 7])
-few = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+few = settings(max_examples=60)
 
 
 @st.composite
