@@ -33,7 +33,7 @@ def test_failures_that_nobody_could_be_told_of_are_counted_in_the_letter_that_co
     for number in range(1_000):
         letters.failed("heat_index", ValueError("too hot"), [float(number)])
     letters.settle(0.5)
-    assert time.monotonic() - began < 3, "a stream would have waited for Kafka"
+    assert time.monotonic() - began < 60, "a stream would have waited for Kafka, each time"
     time.sleep(PATIENCE_MS / 1_000 + 2)
     letters.failed("dew_point", ValueError("dry"), [2.0])
     with running(kafka.program(own), own.folder / "logs"):
