@@ -45,9 +45,9 @@ class ValkeySink(KeySink):
         devices: dict[tuple[str, str], list[bytes | str]] = defaultdict(list)
         for row in self._waiting.offered(batch):
             devices[row.tenant, row.device] += (row.metric, codec.encode(row))
+        limits = self._waiting.hidden, STEP
         pipe = self._client.pipeline(transaction=False)
         for (tenant, device), metrics in devices.items():
-            limits = self._waiting.hidden, STEP
             pipe.evalsha(self._script["latest"], 1, latest_key(tenant, device), *limits, *metrics)
         unlisted = devices.keys() - self._listed
         for tenant, device in unlisted:

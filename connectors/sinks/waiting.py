@@ -8,25 +8,22 @@ when the markers have come (`headwater.model.generation`).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from operator import attrgetter
 
 from connectors.sinks.base import Batch, newer
 from headwater.model.generation import Shown, raised
 from headwater.model.pack import Aggregate
 
 
-def of_row(row: Aggregate) -> Hashable:
-    """The place of a row in a store that keeps every pane."""
-    return row.key
-
-
 class Waiting:
     """The newest row of each place that may have to be offered again, in memory: of a long rebuild they are many.
 
     The sink must leave its positions to Kafka (`keeps_positions = False`) and answer `bool` of this from
-    `holds_rows_back`, so that what waits is read again after a crash. `place` says which rows replace each other.
+    `holds_rows_back`, so that what waits is read again after a crash. `place` says which rows replace each other;
+    without it those of one key, as in a store that keeps every pane.
     """
 
-    def __init__(self, partitions: int, place: Callable[[Aggregate], Hashable] = of_row) -> None:
+    def __init__(self, partitions: int, place: Callable[[Aggregate], Hashable] = attrgetter("key")) -> None:
         self._shown = Shown(partitions)
         self._place = place
         self._rows: dict[Hashable, Aggregate] = {}
@@ -44,25 +41,25 @@ class Waiting:
         """What the store is to take now, one row of each place; takes the markers of `batch` in."""
         for marker in sorted(batch.markers.items()):
             self._risen |= self._shown.take(*marker)
-        waited = self._rows.values() if self._risen else ()
-        return list(self._newest((*waited, *batch.rows.values())).values())
+        offered = dict(self._rows) if self._risen else {}
+        self._merge(batch.rows.values(), offered)
+        return list(offered.values())
 
     def stored(self, batch: Batch) -> None:
         """To be called when the store has taken what it was offered of `batch`."""
-        self._risen = False
-        rows = (*self._rows.values(), *batch.rows.values())
-        self._rows = self._newest(row for row in rows if self._shown.holds(row.generation))
+        if self._risen:
+            self._rows = {place: row for place, row in self._rows.items() if self._shown.holds(row.generation)}
+            self._risen = False
+        self._merge((row for row in batch.rows.values() if self._shown.holds(row.generation)), self._rows)
 
     def forget(self) -> None:
         """To be called on `disconnect`: everything that waits is read again."""
         self._rows = {}
 
-    def _newest(self, rows: Iterable[Aggregate]) -> dict[Hashable, Aggregate]:
-        """Of each place the newest row: by pane, then by version."""
-        kept: dict[Hashable, Aggregate] = {}
+    def _merge(self, rows: Iterable[Aggregate], kept: dict[Hashable, Aggregate]) -> None:
+        """Takes rows into `kept`, which holds the newest of each place: by pane, then by version."""
         for row in rows:
             place = self._place(row)
             held = kept.get(place)
             if held is None or row.pane > held.pane or (row.pane == held.pane and newer(row, held)):
                 kept[place] = row
-        return kept

@@ -48,7 +48,7 @@ def start_jvm(settings: BrokerSettings, folders: Folders) -> None:
         "-Xrs",
         "-XX:+ExitOnOutOfMemoryError",
         f"-Djava.io.tmpdir={folders.tmp}",
-        f"-XX:ErrorFile={folders.root.parent / 'logs' / 'broker'}.crash.log",
+        f"-XX:ErrorFile={folders.crash_log}",
         f"-Dlogback.configurationFile={folders.logback}",
         classpath=jars(),
         convertStrings=True,

@@ -90,6 +90,11 @@ class Folders:
         """Java's temporary files, emptied at each start: a killed broker leaves its unpacked libraries, 13 MB."""
         return self.root / "tmp"
 
+    @property
+    def crash_log(self) -> Path:
+        """What Java says when it crashes, beside the logs of all programs."""
+        return self.root.parent / "logs" / "broker.crash.log"
+
     def prepare(self, settings: BrokerSettings) -> None:
         """Makes the folders (mode 0700) and writes the configuration."""
         shutil.rmtree(self.tmp, ignore_errors=True)
