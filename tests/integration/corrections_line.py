@@ -29,7 +29,7 @@ from headwater.workers.corrections import Worker
 from headwater.workers.ends import next_offsets
 from headwater.workers.pulse import beat
 from tests.integration.raw_store import empty, passed, put
-from tests.integration.sink_processes import Process, until
+from tests.integration.sink_processes import PATIENCE_S, Process, until
 from tests.integration.sinks import fresh_database
 from tests.integration.stores.postgres import PostgresStore
 
@@ -82,6 +82,7 @@ class Line:
         fresh_topics(kafka)
         self.producer = Producer({"bootstrap.servers": kafka, "acks": "all", "partitioner": "murmur2_random"})
         self.started: list[subprocess.Popen[bytes]] = []
+        self.logs: dict[int, Path] = {}
 
     def close(self) -> None:
         for process in self.started:
@@ -126,12 +127,23 @@ class Line:
     def worker(self, **given: Any) -> subprocess.Popen[bytes]:
         """Starts the worker as a process."""
         settings = {f"HEADWATER_{name.upper()}": str(value) for name, value in {**self.given, **given}.items()}
-        log = (self.folder / f"worker-{len(self.started)}.log").open("wb")
+        path = self.folder / f"worker-{len(self.started)}.log"
         command = [sys.executable, "-m", "headwater.workers.corrections"]
-        with log:
+        with path.open("wb") as log:
             process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT)
         self.started.append(process)
+        self.logs[process.pid] = path
         return process
+
+    def ended(self, worker: subprocess.Popen[bytes]) -> int:
+        """Asks a worker to end, once it is at work, and returns its exit code.
+
+        Before that the signal may find a Python that is still importing, which it ends with the signal's number.
+        """
+        log = self.logs[worker.pid]
+        until(lambda: "corrections.start" in log.read_text(), "the worker is at work")
+        worker.terminate()
+        return worker.wait(PATIENCE_S)
 
     @contextmanager
     def worker_here(self, **given: Any) -> Iterator[None]:

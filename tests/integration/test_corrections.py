@@ -112,8 +112,7 @@ def test_killed_at_any_moment_it_forgets_nothing(line: Line):
         worker.wait()
         worker = line.worker(corrections_rows=20)
     line.until_rows_are(expected_of(log, said))
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == 0
+    assert line.ended(worker) == 0
 
 
 def test_with_the_raw_stores_own_sink_and_both_killed(line: Line):
