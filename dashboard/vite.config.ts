@@ -15,5 +15,5 @@ export default defineConfig({
     host: "127.0.0.1",
     proxy: { "/v1": { target: api, ws: true }, "/healthz": api },
   },
-  test: { include: ["tests/**/*.test.ts"], environment: "node" },
+  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 60_000, hookTimeout: 60_000 },
 });

@@ -37,6 +37,7 @@ def say(mark: str, name: str, text: str, seconds: float) -> None:
 def run(what: str, fix: str, *command: str | Path, cwd: Path = ROOT) -> str:
     """Runs a command and returns its output. Raises `Failed` with its last words."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environment = {"UV_HTTP_TIMEOUT": "300", "UV_HTTP_RETRIES": "5", **environment}  # one wheel has 200 MB
     done = subprocess.run([str(word) for word in command], cwd=cwd, env=environment, capture_output=True, text=True)
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip())[-1_200:]

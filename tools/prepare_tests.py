@@ -38,8 +38,10 @@ def browser() -> str:
         return Path(found).name
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise StackError("No Chromium was found, which the tests of the page drive.", "install chromium, run it again.")
+    given = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    patient = ("-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300")
     for words in (("update", "-qq"), ("install", "-y", "-qq", "chromium")):
-        done = subprocess.run(("apt-get", *words), capture_output=True, text=True, check=False)
+        done = subprocess.run(("apt-get", *patient, *words), env=given, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StackError(f"apt-get {' '.join(words)} failed: {done.stderr[-400:]}", "install chromium by hand.")
     return "chromium installed"

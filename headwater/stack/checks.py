@@ -13,7 +13,8 @@ from headwater.model.errors import HeadwaterError
 from headwater.model.settings import DoorSettings, Settings, SinkSettings, state_folder
 from headwater.stack import catalog, jars, places
 from headwater.stack.life import holder
-from headwater.stack.state import PREFERRED, State, is_free
+from headwater.stack.ports import PREFERRED, is_free
+from headwater.stack.state import State
 from headwater.stack.supervise import Supervisor
 
 MEMORY_BYTES = 4 * 2**30

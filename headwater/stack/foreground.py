@@ -20,6 +20,8 @@ from headwater.stack.program import Program, why_not_ready
 
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+"""Found before any fork: the child of a process with many threads must load nothing."""
 
 
 @contextmanager
@@ -57,14 +59,17 @@ def start(program: Program, logs: Path) -> subprocess.Popen[bytes]:
 
 def _end_with_parent(number: int) -> None:
     """Asks Linux to send `number` when the parent ends: a test run that is killed leaves no servers behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+    if _prctl:
+        _prctl(PR_SET_PDEATHSIG, number)
 
 
 def wait_ready(program: Program, process: subprocess.Popen[bytes], logs: Path) -> None:
-    """Returns when the probe passes. Raises `StackError` if the process ends or `patience_s` is over."""
+    """Returns when the probe passes. Raises `StackError` if the process ends or `patience_s` is over.
+
+    A process that has ended is not ready, even if the probe passes: then another has taken its port.
+    """
     until = time.monotonic() + program.patience_s
-    while why := why_not_ready(program.probe):
+    while (why := why_not_ready(program.probe)) or process.poll() is not None:
         if process.poll() is not None or time.monotonic() > until:
             tail = (logs / f"{program.name}.log").read_text(errors="replace")[-1500:]
             ended = f"exit code {process.returncode}" if process.returncode is not None else why

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ ALONE = {"gateway"}
 """Sets whose needs are met by what stands beside them."""
 
 THREADS = 8
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,9 @@ def ensure(state: Path, only: str = "") -> str:
     wanted = locked(only)
     missing = [jar for jar in wanted if not _linked(jar, state)]
     if missing:
+        each = {jar.cached: jar for jar in missing}.values()  # two sets may hold the same one
         with ThreadPoolExecutor(THREADS) as pool:
-            fetched = sum(pool.map(_fetch, missing))
+            fetched = sum(pool.map(_fetch, each))
         for jar in missing:
             private_folder(folder(jar.set, state))
             link(jar.cached, folder(jar.set, state) / jar.filename)
@@ -139,12 +142,18 @@ def _fetch(jar: Jar) -> bool:
 
 
 def _download(jar: Jar) -> None:
-    try:
-        _artifact(_context(), jar.coordinate).resolve()
-    except Exception as error:  # jgo and requests raise errors of many kinds
-        raise StackError(
-            f"{jar.coordinate} could not be fetched: {error}.", "check the network or the proxy, then run it again."
-        ) from error
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _artifact(_context(), jar.coordinate).resolve()
+            break
+        except Exception as error:  # jgo and requests raise errors of many kinds
+            jar.cached.unlink(missing_ok=True)  # half of one would be taken for the whole
+            if attempt == ATTEMPTS:
+                raise StackError(
+                    f"{jar.coordinate} could not be fetched: {error}.",
+                    "check the network or the proxy, then run it again.",
+                ) from error
+            time.sleep(attempt)
     if not jar.cached.is_file():
         raise StackError(f"{jar.coordinate} is not where it should be: {jar.cached}.", "delete that cache folder.")
 

@@ -15,8 +15,9 @@ from headwater.model.errors import HeadwaterError, NotFound, StackError
 from headwater.model.settings import AgentSettings
 from headwater.stack import catalog, jobs, kept, orphans, plan, postgres, probes, record, sinks
 from headwater.stack.plan import Failed, Report
+from headwater.stack.ports import is_free
 from headwater.stack.program import Program, Task, why_not_ready
-from headwater.stack.state import State, is_free
+from headwater.stack.state import State
 from headwater.stack.supervise import Supervisor, log_file
 
 POLL_S = 0.15

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,24 +18,7 @@ from urllib.parse import quote
 from headwater.model.errors import StackError
 from headwater.model.settings import state_folder
 from headwater.stack.files import private_folder, write_private
-
-PREFERRED = {
-    "api": 8000,
-    "mqtt": 1883,
-    "kafka": 9092,
-    "kafka-controller": 9093,
-    "flink": 8081,
-    "flink-rpc": 6123,
-    "sql-gateway": 8083,
-    "postgres": 5433,
-    "valkey": 6380,
-    "clickhouse": 8123,
-    "supervisor": 9001,
-    "bridge-metrics": 9101,
-    "broker-metrics": 9102,
-    "corrections-metrics": 9103,
-}
-"""The port that each server likes best; a setting `HEADWATER_<NAME>_PORT` overrides it."""
+from headwater.stack.ports import choose_ports
 
 REPLACEABLE = ("kafka", "postgres", "valkey", "clickhouse", "mqtt", "flink")
 """Servers that a URL setting in the environment replaces by one of your own."""
@@ -46,44 +28,6 @@ SETTING_SECRETS = ("access_key", "bridge_password", "agent_token", "fleet_token"
 
 OWN_SECRETS = ("postgres", "valkey", "clickhouse", "supervisor")
 """Passwords of our own servers, by the server's name."""
-
-
-def is_free(host: str, port: int) -> bool:
-    """True if a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(host: str, taken: set[int]) -> int:
-    """A free port of the system's choice that is not in `taken`."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
-            return port
-
-
-def choose_ports(host: str, known: Mapping[str, int], environment: Mapping[str, str]) -> dict[str, int]:
-    """Every port by name: the one that a setting names, else the one of last time, else the preferred one if free."""
-    ports: dict[str, int] = {}
-    all_free = environment.get("HEADWATER_PORTS") == "free"
-    for name, preferred in PREFERRED.items():
-        given = environment.get(f"HEADWATER_{name.upper().replace('-', '_')}_PORT")
-        if given:
-            ports[name] = int(given)
-        elif name in known:
-            ports[name] = known[name]
-        elif not all_free and preferred not in ports.values() and is_free(host, preferred):
-            ports[name] = preferred
-        else:
-            ports[name] = free_port(host, {*ports.values(), *known.values(), *PREFERRED.values()})
-    return ports
 
 
 @dataclass

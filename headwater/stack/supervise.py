@@ -130,7 +130,7 @@ class Supervisor:
             return False
         return True
 
-    def launch(self, programs: Iterable[Program], patience_s: float = 15) -> None:
+    def launch(self, programs: Iterable[Program], patience_s: float = 60) -> None:
         """Starts supervisord, or gives a running one the new configuration. Raises `StackError` if it does not come."""
         path = write_private(self._state.folder / "supervisord.conf", configuration(self._state, programs))
         if self.alive():

@@ -33,7 +33,7 @@ from jobs.statements import Log
 
 PARTITIONS = 2
 HORIZON_MS = 60_000
-WAIT_S = 60.0
+WAIT_S = 180.0
 BEAT = b'{"v":1,"tenant":"_pulse","beat":0}'
 
 Kind = TypeVar("Kind", Aggregate, Correction, DeadLetter)
@@ -70,6 +70,9 @@ def mini_cluster(home: Path, work: Path) -> Iterator[str]:
         "rest.bind-port": "0",
         "rest.address": "127.0.0.1",
         "taskmanager.memory.managed.size": "128m",
+        # One JVM of a shared machine may stand still for longer than a cluster would wait for it.
+        "pekko.ask.timeout": "120 s",
+        "heartbeat.timeout": "300 s",
         "io.tmp.dirs": str(work),
     }.items():
         configuration.setString(name, value)

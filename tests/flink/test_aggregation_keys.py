@@ -50,5 +50,5 @@ def test_the_key_of_a_row_is_flinks_own_to_the_byte_and_its_partition_too(lab: L
             row_key(row),
             on_delivery=lambda _error, message: ours.update({message.key(): message.partition()}),
         )
-    assert producer.flush(30) == 0
+    assert producer.flush(120) == 0
     assert ours == places

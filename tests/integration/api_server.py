@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from headwater.model.settings import Settings
 from headwater.model.stores import devices_key, latest_key
 from headwater.model.topics import DEAD_LETTER, PROCESSED
 from headwater.stack.migrate import apply
+from headwater.stack.ports import free_port
 from headwater.stack.topics import create_all
 
 KEY = "a-key-of-the-tests"
@@ -235,12 +235,6 @@ def _wait_ready(api: Api) -> None:
         eventually(nothing_away)
     except AssertionError:
         pytest.fail(f"not ready: {last}\n{api.output.read_text()[-3_000:]}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(api: Api) -> bool:

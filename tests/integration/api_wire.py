@@ -4,7 +4,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from tests.integration.api_server import free_port
+from headwater.stack.ports import free_port
 
 
 class Wire:

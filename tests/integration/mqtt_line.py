@@ -26,15 +26,10 @@ from headwater.model.pack import DeadLetter, Pack
 from headwater.model.settings import Settings
 from headwater.model.topics import DEAD_LETTER, RAW
 from headwater.stack import jars, migrate
+from headwater.stack.ports import free_port
 from headwater.stack.topics import create_all
 
 PATIENCE_S = 120
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def eventually(check: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from headwater import registry
-from tests.integration.api_server import HEADERS, free_port, served
+from headwater.stack.ports import free_port
+from tests.integration.api_server import HEADERS, served
 from tests.integration.registry_log import own_database
 
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from headwater.model.topics import PROCESSED, RAW
+from headwater.stack.ports import free_port
 from tests.integration.api_server import (
     HEADERS,
     Log,
     Stores,
     eventually,
-    free_port,
     now_ms,
     row,
     served,

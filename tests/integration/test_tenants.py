@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from headwater import registry
 from headwater.cli.main import app
 from headwater.registry import tenants
-from tests.integration.api_server import HEADERS, free_port, served
+from headwater.stack.ports import free_port
+from tests.integration.api_server import HEADERS, served
 from tests.integration.registry_log import own_database
 
 

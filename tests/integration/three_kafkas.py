@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 from headwater.stack import foreground, jars, places, probes
+from headwater.stack.ports import free_port
 from headwater.stack.program import Program
-from tests.integration.mqtt_line import free_port
 
 CONTROLLER, BROKERS = 100, (1, 2)
 ID = "aGVhZHdhdGVyLXRocmVlAA"

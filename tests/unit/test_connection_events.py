@@ -96,7 +96,7 @@ def test_events_reach_the_bridge_in_order_after_the_start_of_the_broker():
         events.tell(each)
         events.tell(msgspec.structs.replace(each, kind=Kind.DISCONNECTED.value))
     events.start()
-    events.stop()
+    events.stop(within_s=60)
     began, *rest = bridge.taken
     assert (began.tenant, began.kind) == (BROKER_TENANT, Kind.BROKER_STARTED)
     assert [each.at for each in rest] == [at for at in range(10) for _ in range(2)]
@@ -110,7 +110,7 @@ def test_a_bridge_that_has_not_subscribed_gets_all_that_found_room_later():
     for at in range(10):
         events.tell(event(Kind.REFUSED, at=at))
     bridge.most = 10
-    events.stop()
+    events.stop(within_s=60)
     assert [each.at for each in bridge.taken[1:]] == [0, 1, 2]
 
 

@@ -58,7 +58,7 @@ def played(*talks: Talk, messages: int = 0) -> SimpleNamespace:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             talk, end = next(made)
             try:
-                await asyncio.wait_for(talk(Side(reader, writer)), 10)
+                await asyncio.wait_for(talk(Side(reader, writer)), 60)
             except Exception as error:
                 failed.append(error)
             writers.append(writer)
@@ -73,7 +73,7 @@ def played(*talks: Talk, messages: int = 0) -> SimpleNamespace:
         for number in range(messages):
             link.publish("v1/t/d/telemetry", str(number).encode())
         link.connect()
-        await asyncio.wait_for(asyncio.gather(*(one.wait() for one in over)), 20)
+        await asyncio.wait_for(asyncio.gather(*(one.wait() for one in over)), 120)
         await asyncio.sleep(0.05)
         found = SimpleNamespace(**asdict(tally))
         link.close()

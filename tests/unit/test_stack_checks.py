@@ -3,6 +3,7 @@
 import socket
 
 from headwater.stack import checks
+from headwater.stack.ports import free_port
 
 
 def test_a_wrong_python_is_found():
@@ -14,7 +15,7 @@ def test_a_wrong_python_is_found():
 
 def test_a_busy_port_is_found_with_who_has_it():
     with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
+        busy.bind(("127.0.0.1", free_port()))
         busy.listen()
         port = busy.getsockname()[1]
         [found] = checks.port_checks({"kafka": port})

@@ -35,7 +35,7 @@ def test_a_step_starts_when_all_that_it_depends_on_is_done():
 
 
 def test_what_does_not_depend_on_each_other_runs_at_once():
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=60)
     steps = [task("one", run=lambda: together.wait() and None), task("two", run=lambda: together.wait() and None)]
     assert plan.run(steps, lambda program: "", Silent()) == []
 

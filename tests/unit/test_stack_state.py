@@ -1,7 +1,6 @@
 """What the stack decides at its first start, and keeps."""
 
 import shutil
-import socket
 import stat
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from headwater.model.errors import StackError
 from headwater.model.settings import ApiSettings, BrokerSettings
 from headwater.stack import postgres
-from headwater.stack.state import PREFERRED, State, choose_ports
+from headwater.stack.state import State
 
 FREE = {"HEADWATER_PORTS": "free"}
 
@@ -43,31 +42,6 @@ def test_processes_read_their_settings_from_run_env(tmp_path, monkeypatch):
     assert api.access_key.get_secret_value() == state.secrets["access_key"]
     assert broker.broker_port == state.ports["mqtt"]
     assert broker.bridge_password.get_secret_value() == state.secrets["bridge_password"]
-
-
-def test_a_busy_preferred_port_is_passed_over_at_the_first_start():
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        taken = busy.getsockname()[1]
-        ports = choose_ports("127.0.0.1", {}, {"HEADWATER_KAFKA_PORT": "1"})
-        assert ports["kafka"] == 1
-        preferred = dict(PREFERRED)
-        try:
-            PREFERRED["api"] = taken
-            assert choose_ports("127.0.0.1", {}, {})["api"] != taken
-        finally:
-            PREFERRED.update(preferred)
-
-
-def test_a_setting_beats_the_port_of_last_time():
-    assert choose_ports("127.0.0.1", {"api": 1234}, {"HEADWATER_API_PORT": "4321"})["api"] == 4321
-    assert choose_ports("127.0.0.1", {"api": 1234}, {})["api"] == 1234
-
-
-def test_no_two_ports_are_the_same(tmp_path):
-    ports = State.open(tmp_path, FREE).ports
-    assert len(set(ports.values())) == len(PREFERRED)
 
 
 def test_a_server_of_your_own_is_told_to_every_process(tmp_path):

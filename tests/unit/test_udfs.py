@@ -197,17 +197,22 @@ def test_what_a_function_raises_is_told_and_null_and_a_missing_argument_is_no_fa
 
 def test_failures_are_told_at_most_once_a_second_and_each_is_counted(caplog):
     letters, failures, began = Letters("", "nowhere", "metric:m"), 0, time.monotonic()
-    while time.monotonic() - began < 2.5:
+
+    def told(name: str) -> list[str]:
+        return [said for one in caplog.records if f": {name}(" in (said := one.getMessage())]
+
+    while min(len(told("divides")), len(told("exits"))) < 3:
+        assert time.monotonic() - began < 60
         for name in ("divides", "exits"):
             letters.failed(name, ValueError("no\nsuch thing"), [failures, "x" * 1_000])
         failures += 1
-    letters.settle(10)
+    letters.settle(60)
     seconds = time.monotonic() - began
     for name in ("divides", "exits"):
-        said = [one.getMessage() for one in caplog.records if f": {name}(" in one.getMessage()]
+        said = told(name)
         counts = [int(found[1]) if (found := re.search(r"; (\d+) failures", one)) else 1 for one in said]
         assert sum(counts) == failures
-        assert 3 <= len(said) <= seconds + 2
+        assert len(said) <= seconds + 2
         assert said[0].startswith(f"metric:m: {name}(0, 'xxx")
         assert "gave null: ValueError: no such thing" in said[0]
         assert all(len(one) < 300 for one in said)
