@@ -6,6 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,10 +113,13 @@ class Cluster:
         if not jobs:
             raise NotFound(f"no job {name} runs on {self.url}; `headwater jobs list` shows what does")
         until = time.monotonic() + timeout_s
+        found: dict[str, Any] = {"status": {"id": "IN_PROGRESS"}}
         body = {"drain": False, **({"targetDirectory": folder} if folder else {})}
         trigger = self._post(f"/jobs/{jobs[0].id}/stop", body)["request-id"]
         while time.monotonic() < until:
-            found = probes.http_json(f"{self.url}/jobs/{jobs[0].id}/savepoints/{trigger}", timeout_s=5)
+            # The stop is under way: a JobManager that is busy is asked again, for as long as this may take.
+            with suppress(TimeoutError):
+                found = probes.http_json(f"{self.url}/jobs/{jobs[0].id}/savepoints/{trigger}", timeout_s=5)
             if found["status"]["id"] == "COMPLETED":
                 operation = found["operation"]
                 if "location" in operation:
@@ -142,7 +146,7 @@ class Cluster:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             raise StackError(f"Flink refused {method} {path}: {error.read().decode(errors='replace')[:500]}") from error

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.visiting import START_S, Stack, Visit, visit
 from tools.prepare_tests import CHROMIUM, find_chromium
@@ -24,6 +25,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=60_000)  # on an idle machine it comes within a second
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -38,12 +40,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         try:
             own.call("up", timeout=START_S)
-        except pytest.fail.Exception:
+        except (pytest.fail.Exception, subprocess.TimeoutExpired):
             # On a busy machine a JVM may be slower than it is waited for; `up` goes on from where it stopped.
             own.call("up", timeout=START_S)
         yield own
     finally:
-        own.call("reset", "--yes", timeout=120)
+        own.call("reset", "--yes", timeout=600)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +55,7 @@ def browser() -> Iterator[Browser]:
     if found is None:
         pytest.fail(f"Expected one of {', '.join(CHROMIUM)} on PATH, found none: install Chromium (apt, brew, …).")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=found, args=QUIET, timeout=180_000)
         yield browser
         browser.close()
 

@@ -20,7 +20,7 @@ def trial(stack: Stack, *words: str) -> tuple[int, dict[str, object]]:
         env=os.environ | {"HEADWATER_STATE": str(stack.folder)},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1_500,
         check=False,
     )
     begin = done.stdout.find("{")
@@ -41,7 +41,7 @@ def enriching(stack: Stack) -> Iterator[Stack]:
         stack.call("jobs", "stop", "enrichment", "--no-savepoint")
 
 
-@pytest.mark.timeout(1_000)
+@pytest.mark.timeout(2_400)
 def test_every_acknowledged_reading_is_counted_once_whichever_process_is_killed(enriching):
     targets = (word for target in TARGETS for word in ("--target", target))
     code, found = trial(enriching, "--seed", "11", "--rounds", "1", "--in-turn", "--old-every", "0", *targets)
@@ -53,7 +53,7 @@ def test_every_acknowledged_reading_is_counted_once_whichever_process_is_killed(
     assert code == 0, found
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_trial_fails_when_a_row_is_taken_away(stack):
     code, found = trial(stack, "--seed", "12", "--devices", "5", "--rounds", "0", "--control")
     assert code == 1

@@ -19,14 +19,14 @@ PATIENT = 60 * SECOND
 
 
 def text_changes(page: Page, selector: str) -> None:
-    """Waits until the text of `selector` has changed twice: once may be the first value."""
+    """Waits until a text of those that `selector` finds has changed twice: once may be the first value."""
     page.wait_for_function("s => document.querySelector(s)?.textContent.trim()", arg=selector, timeout=PATIENT)
     page.evaluate(
         """selector => {
             window.changes = 0;
             const watch = new MutationObserver(() => { window.changes += 1; });
-            const node = document.querySelector(selector);
-            watch.observe(node, { childList: true, characterData: true, subtree: true });
+            for (const node of document.querySelectorAll(selector))
+                watch.observe(node, { childList: true, characterData: true, subtree: true });
         }""",
         selector,
     )
@@ -55,7 +55,8 @@ def test_this_machine_is_first_on_the_page_and_its_values_move(desktop: Visit) -
     row = page.locator("[data-device]").first
     expect(row).to_have_attribute("data-device", "this-machine", timeout=PATIENT)
     expect(row).to_contain_text("This machine")
-    text_changes(page, "[data-device='this-machine'] [data-metric='cpu_percent'] .now")
+    # Any of its values: one of them, of a machine that is wholly busy, says 100 % again and again.
+    text_changes(page, "[data-device='this-machine'] [data-metric] .now")
     paints(page, "[data-device='this-machine'] [data-metric='cpu_percent'] canvas")
 
 
@@ -85,7 +86,7 @@ def test_the_key_leaves_the_address_and_a_reload_still_has_it(desktop: Visit) ->
 def test_a_device_draws_live_lines_from_a_deep_link(desktop: Visit) -> None:
     page = desktop.open("/devices/this-machine")
     expect(page.get_by_role("heading", name="this-machine")).to_be_visible(timeout=PATIENT)
-    text_changes(page, "[data-live='cpu_percent']")
+    text_changes(page, "[data-live]")
     paints(page, "[data-metric='cpu_percent'] canvas")
     expect(page.locator("[data-fact='skew']")).to_be_visible()
 
@@ -95,9 +96,8 @@ def test_a_device_shows_its_history(desktop: Visit, label: str) -> None:
     page = desktop.open("/devices/this-machine")
     card = page.locator("article[data-metric='cpu_percent']")
     expect(card).to_be_visible(timeout=PATIENT)
-    with page.expect_response(lambda r: "/series" in r.url and "cpu_percent" in r.url, timeout=PATIENT) as answer:
+    with page.expect_response(lambda r: "/series" in r.url and "cpu_percent" in r.url and r.ok, timeout=PATIENT):
         page.get_by_role("button", name=label, exact=True).click()
-    assert answer.value.ok, answer.value.text()
     expect(page.get_by_role("button", name=label, exact=True)).to_have_attribute("aria-pressed", "true")
     expect(card.locator(".failed")).to_have_count(0)
 
@@ -145,11 +145,22 @@ def test_a_device_that_nobody_knows_is_said_to_be_unknown(desktop: Visit) -> Non
 def test_a_killed_api_is_said_and_survived_without_a_reload(desktop: Visit, stack: Stack) -> None:
     page = desktop.open()
     expect(page.locator("[data-line='live']")).to_be_visible(timeout=PATIENT)
-    page.evaluate("() => { window.stillHere = true; }")
+    text_changes(page, "[data-device='this-machine'] [data-metric] .now")
+    # The banner stands until the API is back, which may be sooner than a busy test looks.
+    page.evaluate(
+        """() => {
+            window.stillHere = true;
+            window.said = "";
+            const watch = new MutationObserver(() => {
+                window.said += document.querySelector("[data-banner='disconnected']")?.textContent ?? "";
+            });
+            watch.observe(document.body, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
     os.kill(stack.pid("api"), signal.SIGKILL)
-    expect(page.locator("[data-banner='disconnected']")).to_contain_text("What you see is from", timeout=PATIENT)
+    page.wait_for_function("() => window.said.includes('What you see is from')", timeout=PATIENT)
     expect(page.locator("[data-line='live']")).to_be_visible(timeout=3 * PATIENT)
-    text_changes(page, "[data-device='this-machine'] [data-metric='cpu_percent'] .now")
+    text_changes(page, "[data-device='this-machine'] [data-metric] .now")
     assert page.evaluate("() => window.stillHere"), "the page was loaded anew"
 
 
@@ -166,7 +177,7 @@ def test_a_phone_needs_no_horizontal_scroll(phone: Visit, path: str) -> None:
 def test_the_page_complains_of_nothing_and_asks_nobody_else(desktop: Visit, path: str) -> None:
     page = desktop.open(path)
     expect(page.locator("[data-line='live']")).to_be_visible(timeout=PATIENT)
-    text_changes(page, "[data-metric='cpu_percent'] .now, [data-live='cpu_percent']")
+    text_changes(page, "[data-metric] .now, [data-live]")
     assert desktop.complaints == []
     assert desktop.foreign == []
 

@@ -98,7 +98,7 @@ def publish(kafka: str, device: str, count: int, **sums: float) -> int:
             received=now,
         )  # fmt: skip
         out.produce(topics.PROCESSED.name, key=row_key(row), value=encode(row), timestamp=now)
-    assert out.flush(30) == 0
+    assert out.flush(120) == 0
     return pane
 
 
@@ -107,7 +107,7 @@ def known(kafka: str, device: str, site: str) -> None:
     record = DeviceRecord(v=1, tenant=TENANT, device=device, version=1, changed_ms=1, site=site, model="boiler")
     out = producer(kafka)
     out.produce(topics.DEVICE_REGISTRY.name, key=device_key(TENANT, device), value=encode(record))
-    assert out.flush(30) == 0
+    assert out.flush(120) == 0
 
 
 def publish_packs(kafka: str, packs: Iterable[Pack]) -> None:
@@ -115,7 +115,7 @@ def publish_packs(kafka: str, packs: Iterable[Pack]) -> None:
     out = producer(kafka)
     for pack in packs:
         out.produce(topics.RAW.name, key=device_key(pack.tenant, pack.device), value=encode(pack))
-    assert out.flush(30) == 0
+    assert out.flush(120) == 0
 
 
 @contextmanager
@@ -131,20 +131,22 @@ def reading(kafka: str, topic: topics.Topic) -> Iterator[Callable[[float], Messa
         consumer.close()
 
 
-def rows_of(kafka: str, metric: str, wanted: int, seconds: float = 90) -> list[Aggregate]:
-    """The first `wanted` rows of a metric on processed-data."""
+def rows_of(
+    kafka: str, metric: str, enough: Callable[[list[Aggregate]], bool] = bool, seconds: float = 180
+) -> list[Aggregate]:
+    """The rows of a metric on processed-data from the first on, as soon as they are `enough`: by default one."""
     found: list[Aggregate] = []
     until = time.monotonic() + seconds
     with reading(kafka, topics.PROCESSED) as ask:
-        while len(found) < wanted and time.monotonic() < until:
+        while not enough(found) and time.monotonic() < until:
             message = ask(0.5)
             if message is not None and not message.error() and f'"{metric}"'.encode() in (message.value() or b""):
                 found.append(decode(Aggregate, message.value()))
-    assert len(found) >= wanted, f"{len(found)} rows of {metric} within {seconds:.0f} s"
+    assert enough(found), f"{len(found)} rows of {metric} within {seconds:.0f} s: {found[-3:]}"
     return found
 
 
-def letters_of(kafka: str, job: str, wanted: int, seconds: float = 60) -> list[DeadLetter]:
+def letters_of(kafka: str, job: str, wanted: int, seconds: float = 180) -> list[DeadLetter]:
     """The dead letters of functions in a job, as soon as they tell of `wanted` failures."""
     found: list[DeadLetter] = []
     told, until = 0, time.monotonic() + seconds

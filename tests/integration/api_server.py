@@ -32,6 +32,13 @@ from headwater.stack.topics import create_all
 
 KEY = "a-key-of-the-tests"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
+PATIENT = (
+    "-c",
+    "import functools, sys, uvicorn, api.__main__ as main, api.ws.live as live;"
+    " live.EVICT_S = 600; main._GIVE_UP_MS = 600_000;"
+    " uvicorn.Config = functools.partial(uvicorn.Config, ws_ping_interval=None); sys.exit(main.main())",
+)
+"""The API, which keeps a client that takes nothing for ten minutes and not for half a one."""
 
 
 def now_ms() -> int:
@@ -83,11 +90,11 @@ class Log:
         for each in rows:
             key = json.dumps({"tenant": each.tenant, "device": each.device, "metric": each.metric, "pane": each.pane})
             self.producer.produce(PROCESSED.name, codec.encode(each), key, timestamp=each.as_of)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
     def raw(self, value: bytes | None) -> None:
         self.producer.produce(PROCESSED.name, value, b"odd", timestamp=now_ms())
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
     def beats(self, at: int, partitions: int = 4) -> None:
         names = [f"raw-sensor-data-{partition}" for partition in range(partitions)]
@@ -106,7 +113,7 @@ class Log:
             payload=base64.b64encode(b"{").decode(),
         )
         self.producer.produce(DEAD_LETTER.name, codec.encode(letter), b"")
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
 
 class Stores:
@@ -158,6 +165,14 @@ class Stores:
             )
 
 
+def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer, asked for again while a store is slow, which the API answers with a 503 after some seconds."""
+    until = time.monotonic() + 90
+    while (answer := ask()).status_code == 503 and time.monotonic() < until:
+        time.sleep(0.3)
+    return answer
+
+
 @dataclass
 class Api:
     """A running API process."""
@@ -167,30 +182,39 @@ class Api:
     output: Path
 
     def get(self, path: str, **query: Any) -> httpx.Response:
-        return httpx.get(self.url + path, params=query or None, headers=HEADERS, timeout=30)
+        return httpx.get(self.url + path, params=query or None, headers=HEADERS, timeout=90)
 
     def json(self, path: str, **query: Any) -> Any:
-        answer = self.get(path, **query)
+        answer = patiently(lambda: self.get(path, **query))
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def send(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
-        return httpx.request(method, self.url + path, params=query or None, json=body, headers=HEADERS, timeout=30)
+        return httpx.request(method, self.url + path, params=query or None, json=body, headers=HEADERS, timeout=90)
 
     def away(self) -> dict[str, str]:
         """What is not ready, and why."""
-        parts = httpx.get(f"{self.url}/readyz", timeout=30).json()["parts"]
+        parts = httpx.get(f"{self.url}/readyz", timeout=90).json()["parts"]
         return {name: said for name, said in parts.items() if said != "ok"}
 
     @contextmanager
     def live(self, key: str | None = KEY, **more: Any) -> Iterator["Live"]:
         query = f"?key={key}" if key is not None else ""
-        with connect(f"{self.url.replace('http', 'ws', 1)}/v1/live{query}", compression=None, **more) as connection:
+        given = {"compression": None, "open_timeout": 90, "ping_interval": None, **more}
+        with connect(f"{self.url.replace('http', 'ws', 1)}/v1/live{query}", **given) as connection:
             yield Live(connection)
 
 
 @contextmanager
-def served(folder: Path, kafka: str, postgres: str, valkey: str, ready: bool = True, **more: Any) -> Iterator[Api]:
+def served(
+    folder: Path,
+    kafka: str,
+    postgres: str,
+    valkey: str,
+    ready: bool = True,
+    program: tuple[str, ...] = ("-m", "api"),
+    **more: Any,
+) -> Iterator[Api]:
     """`python -m api` with these servers, stopped by SIGTERM at the end; it must then end by itself, with 0."""
     port = free_port()
     environment = {
@@ -205,18 +229,20 @@ def served(folder: Path, kafka: str, postgres: str, valkey: str, ready: bool = T
     }
     output = folder / f"api-{port}.log"
     with output.open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "api"], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, *program], env=environment, stdout=log, stderr=log)
     api = Api(f"http://127.0.0.1:{port}", process, output)
     try:
         eventually(lambda: process.poll() is not None or _answers(api))
         assert process.poll() is None, output.read_text()
         if ready:
             _wait_ready(api)
+        else:
+            eventually(lambda: "postgres" not in api.away())
         yield api
     finally:
         process.terminate()
         try:
-            code = process.wait(20)
+            code = process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -259,7 +285,7 @@ class Live:
     def say(self, message: Any) -> None:
         self.connection.send(json.dumps(message))
 
-    def hear(self, *kinds: str, patience_s: float = 20.0) -> dict[str, Any]:
+    def hear(self, *kinds: str, patience_s: float = 90.0) -> dict[str, Any]:
         """The next frame of these kinds; rows and snapshots on the way are taken in."""
         until = time.monotonic() + patience_s
         while True:

@@ -13,20 +13,22 @@ class Wire:
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._open: set[socket.socket] = set()
+        self._turn = threading.Lock()
         self._listener: socket.socket | None = None
         self.port = free_port()
         self.mend()
 
     def cut(self) -> None:
         """Closes the listener and every connection."""
-        assert self._listener is not None
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for each in list(self._open):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._open.clear()
+        with self._turn:
+            assert self._listener is not None
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+            for each in self._open:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)  # the pumps close them
+            self._open.clear()
 
     def mend(self) -> None:
         """Listens (again)."""
@@ -47,7 +49,12 @@ class Wire:
                     near.close()
                     continue
                 far.settimeout(None)
-                self._open |= {near, far}
+                with self._turn:
+                    if self._listener is not listener:  # cut while it was being connected
+                        near.close()
+                        far.close()
+                        return
+                    self._open |= {near, far}
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 

@@ -55,7 +55,7 @@ class History:
         producer = Producer({"bootstrap.servers": self.kafka, "acks": "all"})
         for partition, log_time, key, value, headers in entries:
             producer.produce(self.prefix + topic, value, key, partition, timestamp=log_time, headers=headers)
-        assert producer.flush(30) == 0
+        assert producer.flush(120) == 0
 
     def store(self, horizon_ms: int = 10**12, said: list[Said] | None = None) -> None:
         """What sinks and workers make of the log as it is now: rows and readings, and how far they are."""

@@ -1,5 +1,7 @@
 """Functions of SQL that fail, shipped to a cluster beside the wheel."""
 
+import time
+
 from udfs.flink import wrapped
 from udfs.registry import Function
 
@@ -13,6 +15,9 @@ def _mistyped(value):
 
 
 def _never(value):
+    if value == 49:
+        # All fail at once: the letters' thread connects meanwhile, and the last is told at the end.
+        time.sleep(5)
     raise ValueError(f"not for {value}")
 
 

@@ -26,7 +26,8 @@ from headwater.truth.logs import LogShape, random_log
 from headwater.truth.reference import Key, Record, Reference, rows_differ
 from headwater.truth.registries import Said, registry_of
 from headwater.workers.corrections import Worker
-from headwater.workers.ends import next_offsets
+from headwater.workers.corrections_topic import open_consumer
+from headwater.workers.ends import committed, next_offsets, reached
 from headwater.workers.pulse import beat
 from tests.integration.raw_store import empty, passed, put
 from tests.integration.sink_processes import PATIENCE_S, Process, until
@@ -162,13 +163,13 @@ class Line:
         for row in rows:
             self.producer.produce(PROCESSED.name, codec.encode(row), codec.row_key(row), timestamp=row.as_of)
             self.producer.poll(0)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
     def correct(self, corrections: Iterable[Correction]) -> None:
         for one in corrections:
             self.producer.produce(CORRECTIONS.name, codec.encode(one), codec.device_key(one.tenant, one.device))
             self.producer.poll(0)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
     def beat(self, log_time: int) -> None:
         """Log time has come through the job, on every partition."""
@@ -190,7 +191,7 @@ class Line:
         for record, partition, log_time in said:
             key = codec.device_key(record.tenant, record.device)
             self.producer.produce(DEVICE_REGISTRY.name, codec.encode(record), key, partition, timestamp=log_time)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
     def pulse(self, log_time: int) -> None:
         """A beat on every partition of the raw log and of the registry."""
@@ -198,7 +199,7 @@ class Line:
             for partition in range(PARTITIONS):
                 key, value = beat(topic, partition, log_time)
                 self.producer.produce(topic.name, value, key, partition, timestamp=log_time)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
     def append(self, log: Iterable[Record]) -> None:
         """The raw log has these records, stamped with their log time."""
@@ -206,7 +207,7 @@ class Line:
             key = codec.device_key(pack.tenant, pack.device)
             self.producer.produce(RAW.name, codec.encode(pack), key, partition, timestamp=log_time)
             self.producer.poll(0)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
 
     def hold(self, log: list[Record], log_time: int = 0) -> None:
         """The raw store has these records and says so, and that log time has come to `log_time`."""
@@ -260,6 +261,15 @@ class Line:
             return all(at.get(partition, 0) >= end for partition, end in ends.items())
 
         until(caught_up, "the sink to catch up")
+
+    def corrected_all(self) -> bool:
+        """True once every correction that was named counts as done: the worker has committed what comes after it."""
+        consumer = open_consumer(CorrectionsSettings(**self.given))
+        try:
+            at = {place.partition: place.offset for place in committed(consumer, CORRECTIONS)}
+        finally:
+            consumer.close()
+        return reached(at, self.ends(CORRECTIONS))
 
     def ends(self, topic: Topic) -> dict[int, int]:
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "ends"})

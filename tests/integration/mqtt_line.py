@@ -30,6 +30,9 @@ from headwater.stack.ports import free_port
 from headwater.stack.topics import create_all
 
 PATIENCE_S = 120
+QUOTA = "Quota exceeded"
+CUT = "Unspecified error"
+"""What the client's library says if it wrote to a connection before it had read why that was ended."""
 
 
 def eventually(check: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
@@ -101,7 +104,7 @@ class Line:
 
     def stop(self, name: str) -> int:
         self.running[name].terminate()
-        return self.running[name].wait(40)
+        return self.running[name].wait(120)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
@@ -109,7 +112,7 @@ class Line:
     def metric(self, name: str) -> float | None:
         port = self.broker_metrics if name.startswith("headwater_broker") else self.bridge_metrics
         try:
-            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return None
@@ -140,9 +143,9 @@ class Line:
 
     def _read(self, topic: str, kind: type, enough: Callable[[list], bool] | None) -> list:
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "test", "enable.auto.commit": False})
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         places = [TopicPartition(topic, partition, 0) for partition in partitions]
-        ends = {place.partition: consumer.get_watermark_offsets(place, 10)[1] for place in places}
+        ends = {place.partition: consumer.get_watermark_offsets(place, 60)[1] for place in places}
         consumer.assign(places)
         found: list = []
         until = time.monotonic() + PATIENCE_S
@@ -183,6 +186,7 @@ class Client:
         self.messages: list[tuple[str, bytes]] = []
         self._sent: dict[int, Any] = {}
         self._answers: dict[int, str] = {}
+        self._granted: dict[int | None, bool] = {}
         self._free = threading.Condition()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol)
         self._client.username_pw_set(user, token)
@@ -190,6 +194,7 @@ class Client:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_message = lambda _c, _d, message: self.messages.append((message.topic, message.payload))
         self._client.connect_async("127.0.0.1", port, 30)
         self._client.loop_start()
@@ -204,8 +209,14 @@ class Client:
             self._sent[info.mid] = identity
             self._settle()
 
-    def subscribe(self, topic: str) -> None:
-        self._client.subscribe(topic, qos=1)
+    def subscribe(self, topic: str) -> bool:
+        """Whether a subscription is granted; false too if the broker ends the connection for it."""
+        before = len(self.farewells)
+        _, mid = self._client.subscribe(topic, qos=1)
+        eventually(
+            lambda: mid in self._granted or len(self.farewells) > before, f"a subscription to {topic} is answered"
+        )
+        return self._granted.get(mid, False)
 
     def unacknowledged(self) -> int:
         return len(self._sent)
@@ -231,6 +242,9 @@ class Client:
             self._answers[mid] = str(reason) if reason.is_failure else ""
             self._settle()
             self._free.notify()
+
+    def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: Any, _properties: Any) -> None:
+        self._granted[mid] = not any(reason.is_failure for reason in reasons)
 
     def _settle(self) -> None:
         """Matches answers to messages; an answer may come before publish() has returned the id."""

@@ -61,6 +61,7 @@ class Load:
         self.tenant, self._rng, self._latest_ms = tenant, random.Random(seed), latest_ms
         self._producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 2})
         self._later: list[tuple[float, Pack]] = []
+        self._panes: dict[str, int] = {}
         self._version = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -79,15 +80,17 @@ class Load:
                 self._later.remove((due, pack))
         for _, pack in self._later:
             self._send(pack)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(120) == 0
 
     def _round(self, device: str, now: int) -> None:
         rng, pane = self._rng, now - now % PANE_MS
-        most = now - pane + 1
-        at = sorted(rng.sample(range(most), min(most, rng.randrange(1, 6))))
+        most, first = now - pane + 1, self._panes.get(device) != pane
+        self._panes[device] = pane
+        # The first is small and comes at once: with any cap the pane has a row, whenever the load ends.
+        at = sorted(rng.sample(range(most), 1 if first else min(most, rng.randrange(1, 6))))
         metrics = {name: [round(rng.gauss(20, 5), 3) for _ in at] for name in ("a", "b")}
         pack = Pack(v=1, tenant=self.tenant, device=device, pane=pane, at=at, metrics=metrics, received=now)
-        draw = rng.random()
+        draw = 1.0 if first else rng.random()
         if draw < 0.15:
             self._later.append((now + rng.randrange(PANE_MS, self._latest_ms), pack))
             return

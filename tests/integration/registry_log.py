@@ -52,7 +52,7 @@ def worker(folder: Path, kafka: str, postgres: str, **more: object) -> Iterator[
     try:
         yield process
         process.terminate()
-        assert process.wait(20) == 0, (folder / "registry.log").read_text()[-3_000:]
+        assert process.wait(120) == 0, (folder / "registry.log").read_text()[-3_000:]
     finally:
         process.kill()
         process.wait()
@@ -74,7 +74,7 @@ def reading(kafka: str, tenant: str) -> Iterator[Callable[[], list[DeviceRecord]
         return found
 
     try:
-        partitions = consumer.list_topics(DEVICE_REGISTRY.name, timeout=10).topics[DEVICE_REGISTRY.name].partitions
+        partitions = consumer.list_topics(DEVICE_REGISTRY.name, timeout=60).topics[DEVICE_REGISTRY.name].partitions
         consumer.assign([TopicPartition(DEVICE_REGISTRY.name, number, 0) for number in partitions])
         yield records
     finally:

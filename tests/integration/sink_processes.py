@@ -55,7 +55,7 @@ def produce(bootstrap: str, rows: list, extra: tuple[bytes, ...] = ()) -> None:
     for each in rows:
         producer.produce(PROCESSED.name, key=json.dumps(each.key), value=codec.encode(each))
         producer.poll(0)
-    assert producer.flush(30) == 0
+    assert producer.flush(120) == 0
 
 
 def until(what: Callable[[], bool], why: str) -> None:

@@ -32,7 +32,7 @@ def test_the_series_of_a_site_and_of_a_model_are_answered_like_that_of_a_device(
 
 def test_what_is_not_there_is_said_with_near_names(api, stores, log, tenant):
     log.rows(*all_of(tenant, this_pane()))
-    eventually(lambda: api.json("/v1/fleets", tenant=tenant)["fleets"])
+    eventually(lambda: len(api.json("/v1/fleets", tenant=tenant)["fleets"]) == 2)
     answer = api.get("/v1/sites/uber/series", tenant=tenant, metric="m")
     assert answer.status_code == 404
     assert "_site/über" in answer.json()["detail"]
@@ -47,6 +47,7 @@ def test_fleets_are_listed_with_their_newest_values_and_are_no_devices(api, stor
     log.rows(*rows)
     stores.latest(*rows)
     eventually(lambda: api.json("/v1/devices", tenant=tenant)["devices"])
+    eventually(lambda: len(api.json("/v1/fleets", tenant=tenant)["fleets"]) == 2)
     assert [one["device"] for one in api.json("/v1/devices", tenant=tenant)["devices"]] == ["a"]
     assert api.json("/v1/devices", tenant=tenant, search="_site")["devices"] == []
     found = {one["fleet"]: one["metrics"]["m"]["count"] for one in api.json("/v1/fleets", tenant=tenant)["fleets"]}

@@ -13,7 +13,7 @@ import pytest
 
 from headwater.model.pack import PANE_MS
 from headwater.truth.logs import LogShape, random_log
-from tests.integration.api_server import HEADERS, Api, Log, Stores, eventually, served
+from tests.integration.api_server import HEADERS, Api, Log, Stores, eventually, patiently, served
 from tests.integration.api_wire import Wire
 from tests.integration.raw_sinks import RawStore, folded, fresh_store, opened, pack, produce, records
 from tests.integration.sinks import T0
@@ -46,13 +46,14 @@ def api(tmp_path_factory, kafka: str, postgres: str, valkey: str, store: RawStor
 
 
 def get(api: Api, path: str, accept: str = "application/json", **params: Any) -> httpx.Response:
-    return httpx.get(f"{api.url}{path}", params=params, headers={**HEADERS, "Accept": accept}, timeout=30)
+    return httpx.get(f"{api.url}{path}", params=params, headers={**HEADERS, "Accept": accept}, timeout=90)
 
 
 def pages(api: Api, device: str, **params: Any) -> list[dict]:
     found, cursor = [], ""
     while cursor is not None:
-        answer = get(api, f"/v1/devices/{device}/readings", cursor=cursor, **params)
+        ask = {"cursor": cursor, **params}
+        answer = patiently(lambda ask=ask: get(api, f"/v1/devices/{device}/readings", **ask))
         assert answer.status_code == 200, answer.text
         found.append(answer.json())
         cursor = found[-1]["next"]
@@ -78,7 +79,7 @@ def test_a_random_log_comes_out_as_the_plain_reference(api, store, kafka: str, t
         eventually(lambda: store.readings(tenant) == wanted)
     finally:
         sink.process.terminate()
-        assert sink.process.wait(60) == 0
+        assert sink.process.wait(120) == 0
     first = min(key[4] for key in wanted)
     span = {"from": first, "to": max(key[4] for key in wanted) + 1}
     for device, metric in sorted({(key[1], key[2]) for key in wanted}):
@@ -119,7 +120,7 @@ def test_numbers_texts_and_flags_of_one_name_come_side_by_side(api, store, tenan
         (str(T0 + 2), "number", "-0.5", ""),
     ]
     link = answer.links["next"]["url"]
-    rest = httpx.get(f"{api.url}{link}", headers={**HEADERS, "Accept": ARROW}, timeout=30)
+    rest = httpx.get(f"{api.url}{link}", headers={**HEADERS, "Accept": ARROW}, timeout=90)
     assert rest.headers["content-type"] == ARROW
     with pa.ipc.open_stream(rest.content) as reader:
         table = reader.read_all().to_pydict()
@@ -185,8 +186,8 @@ def test_a_store_that_is_away_is_a_503_here_and_nothing_elsewhere(api, store, wi
         answer = get(api, "/v1/devices/a/readings", **ask)
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:headwater:problem:unavailable")
         assert "ClickHouse" in answer.json()["detail"]
-        assert get(api, "/v1/devices").status_code == 200
-        assert get(api, "/readyz").status_code == 200
+        eventually(lambda: get(api, "/v1/devices").status_code == 200)
+        eventually(lambda: get(api, "/readyz").status_code == 200)
         eventually(lambda: get(api, "/v1/status").json()["lag"]["raw"] is None)
     finally:
         wire.mend()
@@ -203,6 +204,6 @@ def test_status_knows_the_lag_of_the_raw_store(
         produce(kafka, [pack(tenant, "lag")])
         eventually(lambda: get(api, "/v1/status").json()["lag"]["raw"] == 0)
         sink.process.terminate()
-        assert sink.process.wait(60) == 0
+        assert sink.process.wait(120) == 0
         produce(kafka, [pack(tenant, "lag")] * 5)
         eventually(lambda: get(api, "/v1/status").json()["lag"]["raw"] == 5)

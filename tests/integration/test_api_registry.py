@@ -8,7 +8,7 @@ import pytest
 
 from headwater import registry
 from headwater.stack.ports import free_port
-from tests.integration.api_server import HEADERS, served
+from tests.integration.api_server import HEADERS, patiently, served
 from tests.integration.registry_log import own_database
 
 
@@ -32,7 +32,9 @@ def ask(api):
     def ask(method: str, path: str, seen: str | None = None, **more) -> httpx.Response:
         headers = {**HEADERS, **({"If-Match": seen} if seen else {}), **more.pop("headers", {})}
         query = {"tenant": tenant, **more.pop("params", {})}
-        return httpx.request(method, api.url + path, headers=headers, params=query, timeout=60, **more)
+        return patiently(
+            lambda: httpx.request(method, api.url + path, headers=headers, params=query, timeout=60, **more)
+        )
 
     ask.tenant = tenant
     return ask

@@ -79,7 +79,7 @@ def test_a_device_shows_its_newest_values(api, stores, tenant):
 def test_an_unknown_device_is_a_404_with_near_names(api, stores, tenant):
     stores.register(tenant, "sim-0001", "sim-0002", "pump")
     for path in ("/v1/devices/sim-001", "/v1/devices/sim-001/latest", "/v1/devices/sim-001/series?metric=m"):
-        answer = httpx.get(f"{api.url}{path}", params={"tenant": tenant, "metric": "m"}, headers=HEADERS)
+        answer = httpx.get(f"{api.url}{path}", params={"tenant": tenant, "metric": "m"}, headers=HEADERS, timeout=60)
         assert answer.status_code == 404, path
         assert "got 'sim-001'" in answer.json()["detail"]
         assert "sim-0001" in answer.json()["detail"]
@@ -234,30 +234,31 @@ def test_random_questions_never_make_the_api_fail(api, stores, log, tenant, tmp_
     stores.panes(row("demo", "sim-0001"))
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     program = Path(sys.executable).with_name("schemathesis")
-    ran = subprocess.run(
-        [
-            program,
-            "run",
-            f"{api.url}/openapi.json",
-            "--header",
-            f"Authorization: {HEADERS['Authorization']}",
-            "--checks",
-            checks,
-            "--max-examples",
-            "15",
-            "--phases",
-            "examples,coverage,fuzzing",
-            "--seed",
-            "7",
-            "--generation-database",
-            "none",
-            "--no-color",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    command = [
+        program,
+        "run",
+        f"{api.url}/openapi.json",
+        "--header",
+        f"Authorization: {HEADERS['Authorization']}",
+        "--checks",
+        checks,
+        "--max-examples",
+        "15",
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--seed",
+        "7",
+        "--request-timeout",
+        "60",
+        "--generation-database",
+        "none",
+        "--no-color",
+    ]
+    # A store that is slow for once is a 503, which is right; a fault of the API is found by the same seed again.
+    for _ in range(2):
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
+        if ran.returncode == 0 or "503" not in ran.stdout:
+            break
     assert ran.returncode == 0, ran.stdout[-6_000:] + ran.stderr[-1_000:]
 
 
@@ -279,8 +280,8 @@ def test_stores_that_go_away_are_503_and_come_back_by_themselves(tmp_path, kafka
             answer = api.get(path, tenant=tenant, metric="m")
             assert answer.status_code == 503
             assert "connects again by itself" in answer.json()["detail"]
-            assert set(api.away()) == {away}
-            assert httpx.get(f"{api.url}/healthz").status_code == 200
+            eventually(lambda away=away: set(api.away()) == {away})
+            assert httpx.get(f"{api.url}/healthz", timeout=60).status_code == 200
             wires[away].mend()
             eventually(lambda path=path: api.get(path, tenant=tenant, metric="m").status_code == 200)
         eventually(lambda: api.away() == {})
@@ -291,7 +292,7 @@ def test_without_kafka_it_starts_serves_the_stores_and_says_what_is_away(tmp_pat
     nowhere = f"127.0.0.1:{free_port()}"
     with served(tmp_path, nowhere, stores.postgres, stores.valkey, ready=False) as api:
         assert api.json("/v1/devices/a/series", tenant=tenant, metric="m")["columns"]["count"] == [1]
-        assert set(api.away()) == {"kafka", "live"}
+        eventually(lambda: set(api.away()) == {"kafka", "live"})
         with api.live() as client:
             status = client.subscribe(tenant).hear("status")
             assert status["ready"] is False

@@ -46,7 +46,7 @@ def ask(up: Line, query: str, device: str) -> list[tuple[Any, ...]]:
 
 
 def story(up: Line, device: str) -> list[tuple[str, str]]:
-    query = "select kind, reason from device_event where tenant = %s and device = %s order by at, connection, id"
+    query = "select kind, reason from device_event where tenant = %s and device = %s order by at, connection, kind"
     return [(kind, reason) for kind, reason in ask(up, query, device) if kind != "first-seen"]
 
 

@@ -3,16 +3,37 @@
 import json
 import socket
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.integration.api_server import KEY, Api, Live, Log, Stores, eventually, now_ms, row, served, this_pane
+from tests.integration.api_server import (
+    KEY,
+    PATIENT,
+    Api,
+    Live,
+    Log,
+    Stores,
+    eventually,
+    now_ms,
+    row,
+    served,
+    this_pane,
+)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory):
     return tmp_path_factory.mktemp("live")
+
+
+@pytest.fixture
+def patient(tmp_path: Path, kafka: str, log: Log, stores: Stores) -> Iterator[Api]:
+    """An API that does not send away who takes nothing: on a busy machine the test may be the slower one."""
+    with served(tmp_path, kafka, stores.postgres, stores.valkey, program=PATIENT) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +143,10 @@ def test_status_comes_by_itself_and_counts_readings_and_delay(api, log, tenant):
             return status["readings_per_s"] > 0 and status["delay_ms"]["p50"] is not None
 
         eventually(measured)
+        eventually(lambda: client.hear("status")["lag"]["api"] is not None)
         status = client.hear("status")
         assert status["devices"] >= 1
         assert status["clients"] >= 1
-        assert status["lag"]["api"] is not None
 
 
 def test_a_reconnect_resumes_without_gap_or_repeat(api, log, tenant):
@@ -175,14 +196,15 @@ def test_a_cursor_that_is_too_old_gets_a_snapshot_that_says_so(folder, kafka, lo
 def test_what_has_been_silent_for_long_is_in_the_snapshot_after_a_restart(folder, kafka, log, stores, tenant):
     stores.latest(row(tenant, "silent", pane=this_pane() - 86_400_000))
     with served(folder, kafka, stores.postgres, stores.valkey) as api, api.live() as client:
-        assert client.subscribe(tenant).hear("snapshot")["columns"]["device"] == ["silent"]
+        # The API begins before Valkey has answered if that is slow; what it says then comes to the next snapshot.
+        eventually(lambda: client.subscribe(tenant).hear("snapshot")["columns"]["device"] == ["silent"])
 
 
-def test_a_client_that_takes_nothing_delays_nobody_and_then_gets_the_newest(api: Api, log, tenant):
+def test_a_client_that_takes_nothing_delays_nobody_and_then_gets_the_newest(patient: Api, log, tenant):
     names = [f"device-with-a-long-name-{i:04}" for i in range(2_000)]
     pane = this_pane()
     # The client's library reads by itself, up to a bound; its own bound would be megabytes.
-    with api.live(max_queue=1, ping_interval=None) as slow, api.live() as quick:
+    with patient.live(max_queue=1) as slow, patient.live() as quick:
         slow.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         slow.subscribe(tenant)
         quick.subscribe(tenant).hear("snapshot")
@@ -221,7 +243,7 @@ def test_many_clients_of_one_process_all_see_the_same(api, log, tenant):
 def test_frames_are_json_text(api, tenant):
     with api.live() as client:
         client.subscribe(tenant)
-        frame = client.connection.recv(10)
+        frame = client.connection.recv(90)
         assert isinstance(frame, str)
         assert list(json.loads(frame)["columns"]) == [
             "device",

@@ -34,16 +34,16 @@ FORMS = {
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_of_payload_arrives_as_readings(up, name):
     form, count = FORMS[name]
-    stamps = iter(range(now(), now() + 100))
+    before = now()
+    stamps = iter(range(before, before + 100))
     filled = orjson.loads(orjson.dumps(form, default=lambda _: next(stamps)))
     device = up.device(name)
-    before = now()
     device.publish(orjson.dumps(filled), name)
     packs = up.packs(lambda packs: len(readings([p for p in packs if p.device == name])) >= count)
     mine = readings([pack for pack in packs if pack.device == name])
     assert len(mine) == count
     assert all(before - 1_000 <= ts <= now() + 1_000 for _, _, ts in mine)
-    assert device.acknowledged == {name}
+    eventually(lambda: device.acknowledged == {name}, "and it is acknowledged")
     if name == "columns":
         first, second = filled["ts"]
         assert mine == {(name, "a", first): 1.0, (name, "a", second): 2.0, (name, "b", second): 3.0}
@@ -74,8 +74,7 @@ REFUSED = {
 def test_what_is_refused_is_a_dead_letter_and_told_to_the_device_and_the_rest_is_taken(up, reason):
     payload, name = REFUSED[reason], f"refused-{reason}"
     device = up.device(name)
-    device.subscribe(f"v1/{up.tenant}/{name}/errors")
-    time.sleep(0.3)
+    assert device.subscribe(f"v1/{up.tenant}/{name}/errors")
     device.publish(payload, "sent")
     eventually(lambda: device.messages, "the device is told")
     letters = up.letters(lambda letters: any(letter.device == name for letter in letters))
@@ -106,9 +105,8 @@ def test_a_message_that_is_too_far_ahead_is_refused(up):
 def test_a_wrong_token_is_refused(up):
     up.device("honest").close()
     client = up.client(f"{up.tenant}/honest", "guessed")
-    eventually(lambda: client.refusals, "the CONNECT is answered")
-    assert client.refusals[0] == "Bad user name or password"
-    assert not client.connected
+    eventually(lambda: "Bad user name or password" in client.refusals, f"it is refused: {client.refusals}")
+    assert client.connects == 0
     client.close()
 
 
@@ -116,7 +114,7 @@ def test_a_wrong_token_is_refused(up):
 def test_a_user_that_is_not_registered_is_refused(up, user):
     client = up.client(user, "")
     eventually(lambda: client.refusals, "the CONNECT is answered")
-    assert not client.connected
+    assert client.connects == 0
     client.close()
 
 
@@ -141,7 +139,6 @@ def test_a_device_cannot_read_what_others_send(up):
     spy, talker = up.device("spy"), up.device("talker")
     for topic in ("v1/#", "#", f"v1/{up.tenant}/talker/telemetry", f"v1/{up.tenant}/+/errors"):
         spy.subscribe(topic)
-    time.sleep(0.5)
     talker.publish(b'{"secret":1,"bad":null}', "sent")
     eventually(lambda: talker.acknowledged, "it is acknowledged")
     up.letters(lambda letters: any(letter.device == "talker" for letter in letters))
@@ -160,8 +157,8 @@ def test_nobody_takes_over_the_connection_of_another_device(up):
     eventually(lambda: held.connected, "the owner connects")
     for client_id in ("held", "headwater-bridge"):
         rival = up.client(f"{up.tenant}/rival", rival_token, client_id=client_id)
-        eventually(lambda rival=rival: rival.refusals, "the CONNECT is answered")
-        assert rival.refusals[0] == "Client identifier not valid"
+        eventually(lambda rival=rival: "Client identifier not valid" in rival.refusals, "it is refused")
+        assert rival.connects == 0
         rival.close()
     assert held.connected
     assert not held.farewells
@@ -174,8 +171,8 @@ def test_a_revoked_device_is_sent_away_and_a_new_token_lets_it_in_again(up):
     with psycopg.connect(up.postgres) as conn:
         registry.revoke(conn, up.tenant, "revoked")
     eventually(lambda: device.farewells, "the connection ends")
-    eventually(lambda: device.refusals, "and it is not let in again")
-    assert device.refusals[0] == "Bad user name or password"
+    eventually(lambda: "Bad user name or password" in device.refusals, "and it is not let in again")
+    assert device.connects == 1
     device.close()
     up.device("revoked", token="another").close()
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import paho.mqtt.client as paho
 import psycopg
@@ -32,15 +32,6 @@ def new_key(up: Line, **limits: int) -> str:
     return key
 
 
-def subscribed(client: Client, topic: str) -> bool:
-    """Whether a subscription is granted; false too if the broker ends the connection for it."""
-    answers: list = []
-    client._client.on_subscribe = lambda _c, _d, _m, reasons, _p: answers.extend(reasons)
-    client.subscribe(topic)
-    eventually(lambda: answers or client.farewells, f"a subscription to {topic} is answered")
-    return bool(answers) and not any(reason.is_failure for reason in answers)
-
-
 @contextmanager
 def claiming(up: Line, key: str, protocol: int = paho.MQTTv5, listens: bool = True) -> Iterator[Client]:
     """A connection that came with a key, and listens for its answer."""
@@ -48,20 +39,24 @@ def claiming(up: Line, key: str, protocol: int = paho.MQTTv5, listens: bool = Tr
     try:
         eventually(lambda: client.connected, f"the key lets in: {client.refusals}")
         if listens:
-            assert subscribed(client, RESPONSE)
+            assert client.subscribe(RESPONSE)
         yield client
     finally:
         client.close()
 
 
 def asked(client: Client, **request: str) -> dict:
-    """The answer to a request."""
-    before = len(client.messages)
-    client.publish(json.dumps(request).encode(), "request", REQUEST)
-    eventually(lambda: len(client.messages) > before, "the answer comes")
-    topic, payload = client.messages[-1]
-    assert topic == RESPONSE
-    return json.loads(payload)
+    """The answer to a request, which is asked again while PostgreSQL is too slow for the broker."""
+    for _ in range(20):
+        before = len(client.messages)
+        client.publish(json.dumps(request).encode(), "request", REQUEST)
+        eventually(lambda before=before: len(client.messages) > before, "the answer comes")
+        topic, payload = client.messages[-1]
+        assert topic == RESPONSE
+        answer = json.loads(payload)
+        if answer.get("reason") != "unavailable":
+            break
+    return answer
 
 
 @pytest.mark.parametrize("protocol", [paho.MQTTv311, paho.MQTTv5])
@@ -127,7 +122,7 @@ def test_a_key_opens_nothing_else(up):
             assert "sent" not in client.acknowledged
     for topic in (f"v1/{up.tenant}/victim/errors", "provision/request", "provision/#", "#"):
         with claiming(up, key, listens=False) as client:
-            assert not subscribed(client, topic)
+            assert not client.subscribe(topic)
     # What one is told, another one with the same key does not hear.
     with claiming(up, key) as one, claiming(up, key) as other:
         asked(one, device="alone")
@@ -144,14 +139,21 @@ def test_a_key_that_is_wrong_or_withdrawn_does_not_let_in_and_failures_are_bound
             keys.revoke(conn, up.tenant, "boiler", registry.token_sha256(key)[:12])
         assert "was revoked" in asked(client, device="late")["detail"]
     guesses = [up.client("provision", "guess") for _ in range(6)]
-    eventually(lambda: all(guess.refusals for guess in guesses), "guesses are refused")
-    assert {guess.refusals[0] for guess in guesses} == {"Bad user name or password"}
+    wrong = "Bad user name or password"
+    eventually(lambda: any(wrong in guess.refusals for guess in guesses), "guesses are refused")
     # They come again each second (paho: without a clean start then), until their address has failed too often; then a
     # good key waits too.
     eventually(lambda: any("Connection rate exceeded" in guess.refusals for guess in guesses), "they are slowed down")
-    good = up.client("provision", new_key(up))
-    eventually(lambda: "Connection rate exceeded" in good.refusals, "the address waits")
-    for client in (*guesses, good):
+    good = new_key(up)
+
+    def waits() -> bool:  # the minute of the first failures may just have ended; the guesses go on
+        with closing(up.client("provision", good)) as client:
+            eventually(lambda: client.connected or client.refusals, "the CONNECT is answered")
+            return "Connection rate exceeded" in client.refusals
+
+    eventually(waits, "the address waits, with a good key too")
+    assert all(guess.connects == 0 for guess in guesses)
+    for client in guesses:
         client.close()
     assert up.metric('headwater_broker_provisioning_total{outcome="too-many"}') > 0
 

@@ -1,5 +1,6 @@
 """A range of the log through the same job again, on a real cluster: no row differs, and what was changed is found."""
 
+import time
 import uuid
 from dataclasses import replace
 
@@ -71,8 +72,12 @@ class Line:
                 self.assert_clean(into)
 
     def assert_clean(self, into):
-        topics = AdminClient({"bootstrap.servers": self.kafka}).list_topics(timeout=30).topics
-        assert not {into + topic.name for topic in OWN} & topics.keys()
+        admin = AdminClient({"bootstrap.servers": self.kafka})
+        # The broker hears of it a moment after the controller, which answers for both.
+        until = time.monotonic() + 60
+        while left := {into + topic.name for topic in OWN} & admin.list_topics(timeout=60).topics.keys():
+            assert time.monotonic() < until, left
+            time.sleep(0.1)
         assert self.database.query("select nspname from pg_namespace where nspname like 'replay%%'") == []
 
 

@@ -75,7 +75,8 @@ def test_a_pass_whose_connection_ends_is_made_again(store: PostgresStore, monkey
     assert_levels_are_true(store)
 
 
-def test_letting_go_cancels_a_pass_and_begins_anew_later(store: PostgresStore):
+def test_letting_go_cancels_a_pass_and_begins_anew_later(store: PostgresStore, monkeypatch):
+    monkeypatch.setattr("connectors.sinks.rolling._ENDING_S", 60)
     with opened(store) as sink:
         sink.upkeep()
         written(sink, 6)

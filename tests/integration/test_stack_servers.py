@@ -22,7 +22,7 @@ def test_topics_are_made_as_designed_and_making_them_twice_changes_nothing(kafka
     topics.create_all(settings)
     assert topics.create_all(settings) == []
     admin = AdminClient({"bootstrap.servers": kafka})
-    present = admin.list_topics(timeout=10).topics
+    present = admin.list_topics(timeout=60).topics
     assert {topic.name for topic in ALL} <= set(present)
     assert len(present[RAW.name].partitions) == settings.partitions
     resource = ConfigResource(ResourceType.TOPIC, RAW.name)
@@ -52,7 +52,7 @@ def test_postgres_wants_its_password(postgres):
         assert connection.execute("select 1").fetchone() == (1,)
     user, _, rest = postgres.rpartition("@")
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(f"{user.rpartition(':')[0]}:wrong@{rest}", connect_timeout=3)
+        psycopg.connect(f"{user.rpartition(':')[0]}:wrong@{rest}", connect_timeout=60)
 
 
 def test_valkey_wants_its_password(valkey):
@@ -76,5 +76,5 @@ def test_servers_end_with_a_test_run_that_is_killed(tmp_path):
         child = psutil.Process(int(run.stdout.readline()))
         assert child.is_running()
         run.kill()
-    gone, _ = psutil.wait_procs([child], timeout=10)
+    gone, _ = psutil.wait_procs([child], timeout=120)
     assert gone

@@ -15,11 +15,11 @@ from headwater.stack.state import State
 from headwater.stack.supervise import Supervisor
 
 
-def program(name, code="import time; time.sleep(600)", **more):
-    return Program(name=name, command=(sys.executable, "-c", code), probe=probes.nothing, settle_s=1, **more)
+def program(name, code="import time; time.sleep(600)", settle_s=1, **more):
+    return Program(name=name, command=(sys.executable, "-c", code), probe=probes.nothing, settle_s=settle_s, **more)
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it did not come to that"
@@ -90,8 +90,11 @@ def test_a_running_supervisor_takes_over_a_new_program_and_leaves_the_others_alo
 
 def test_a_program_that_dies_at_once_fails_with_its_last_words(supervised, monkeypatch):
     state, supervisor = supervised
-    broken = program("broken", "print('no such disk'); raise SystemExit(3)", patience_s=4)
+    # It counts as running after a minute: on a busy machine Python may take seconds to say its last words.
+    broken = program("broken", "print('no such disk'); raise SystemExit(3)", settle_s=60, patience_s=4)
     supervisor.launch([program("sleeper"), broken])
+    supervisor.start("broken")
+    until(lambda: "no such disk" in life.tail(state, "broken"))
     with pytest.raises(StackError, match="no such disk"):
         life._bring_up(supervisor, state, broken)
 

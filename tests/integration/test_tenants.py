@@ -13,7 +13,7 @@ from headwater import registry
 from headwater.cli.main import app
 from headwater.registry import tenants
 from headwater.stack.ports import free_port
-from tests.integration.api_server import HEADERS, served
+from tests.integration.api_server import HEADERS, patiently, served
 from tests.integration.registry_log import own_database
 
 
@@ -35,7 +35,9 @@ def ask(tmp_path_factory, database):
 
         def ask(method: str, path: str = "", seen: str | None = None, **more) -> httpx.Response:
             headers = {**HEADERS, **({"If-Match": seen} if seen else {})}
-            return httpx.request(method, f"{running.url}/v1/tenants{path}", headers=headers, timeout=60, **more)
+            return patiently(
+                lambda: httpx.request(method, f"{running.url}/v1/tenants{path}", headers=headers, timeout=60, **more)
+            )
 
         yield ask
 

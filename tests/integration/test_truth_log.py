@@ -35,7 +35,7 @@ def produce(kafka, tenant):
         key = device_key(pack.tenant, pack.device)
         header = [("m", b"0123")]
         producer.produce(RAW.name, encode(pack), key, record.partition, timestamp=record.log_time, headers=header)
-    assert producer.flush(30) == 0
+    assert producer.flush(120) == 0
 
 
 def plain(entries, tenant):
