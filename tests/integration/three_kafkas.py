@@ -59,7 +59,7 @@ class ThreeKafkas:
             "offsets.topic.num.partitions=1",
             # A follower that has stopped counts as in sync for longer than a dead leader counts as alive.
             "replica.lag.time.max.ms=240000",
-            "broker.session.timeout.ms=60000",
+            "broker.session.timeout.ms=30000",
         ]
         settings.write_text("\n".join(lines) + "\n")
         command = [*self._java, "kafka.tools.StorageTool", "format", "-t", ID, "-c", str(settings)]
