@@ -91,7 +91,7 @@ def test_what_differs_is_repaired_and_counted_by_cause_and_late_readings_come_on
     line.hold(log, CLOSED_MS)
     line.audit_from(MINUTE_MS)
     line.beat(CLOSED_MS)
-    line.stored_all()  # the stray row must be there when the worker looks for the first time
+    line.stored_all()  # every row is there when the worker looks for the first time
     line.worker()
     expected = {key: facts(row) for key, row in rows.items()}
     stray = next(row for key, row in wrong.items() if key[1] == "nobody")
@@ -132,7 +132,7 @@ def test_rows_of_fleets_are_held_to_the_readings_of_their_members(line: Line):
     line.hold(log, CLOSED_MS)
     line.audit_from(MINUTE_MS)
     line.beat(CLOSED_MS)
-    line.stored_all()  # the stray row must be there when the worker looks for the first time
+    line.stored_all()  # every row is there when the worker looks for the first time
     line.worker()
     stray = next(row for key, row in wrong.items() if key[1] == "nobody")
     line.until_rows_are({key: facts(row) for key, row in {**rows, stray.key: stray}.items()})
@@ -152,7 +152,7 @@ def test_no_minute_is_audited_before_it_is_known_where_its_devices_belonged(line
     line.raw.command(f"truncate table {PLACE_POSITIONS}")
     line.audit_from(MINUTE_MS)
     line.beat(CLOSED_MS)
-    line.stored_all()  # the stray row must be there when the worker looks for the first time
+    line.stored_all()  # every row is there when the worker looks for the first time
     line.worker()
     time.sleep(4)
     assert line.audited()["minutes"] == 1
@@ -231,7 +231,7 @@ def test_minutes_that_retention_has_begun_to_remove_are_passed_over(line: Line):
     line.raw.command(f"delete from reading where ts < {edge}", settings={"mutations_sync": 2})
     line.audit_from(MINUTE_MS - 600_000)
     line.beat(CLOSED_MS)
-    line.stored_all()  # the stray row must be there when the worker looks for the first time
+    line.stored_all()  # every row is there when the worker looks for the first time
     line.worker()
     until(lambda: line.audited_to(LAST_MS), "the audit of all minutes")
     assert causes(line) == {}
