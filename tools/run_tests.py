@@ -30,7 +30,7 @@ LONG = tuple(
 )
 """Files that take minutes each: in the second lane, so that both take as long."""
 APP = (".venv/dev/bin/python", "-m", "pytest", "--durations=15")
-JOBS = (".venv/jobs-test/bin/python", "-m", "pytest", "--durations=5", "--timeout=900")
+JOBS = (".venv/jobs-test/bin/python", "-m", "pytest", "--durations=5")
 FIRST = ((*APP, "tests/house", "tests/unit", "tests/integration", *(f"--ignore={one}" for one in LONG)),)
 SECOND = ((*APP, *LONG, "tests/e2e"), (*JOBS, "tests/flink"))
 

@@ -113,20 +113,14 @@ class Cluster:
         if not jobs:
             raise NotFound(f"no job {name} runs on {self.url}; `headwater jobs list` shows what does")
         until = time.monotonic() + timeout_s
-        found: dict[str, Any] = {"status": {"id": "IN_PROGRESS"}}
         body = {"drain": False, **({"targetDirectory": folder} if folder else {})}
         trigger = self._post(f"/jobs/{jobs[0].id}/stop", body)["request-id"]
         while time.monotonic() < until:
             # The stop is under way: a JobManager that is busy is asked again, for as long as this may take.
             with suppress(TimeoutError):
                 found = probes.http_json(f"{self.url}/jobs/{jobs[0].id}/savepoints/{trigger}", timeout_s=5)
-            if found["status"]["id"] == "COMPLETED":
-                operation = found["operation"]
-                if "location" in operation:
-                    return str(operation["location"])
-                cause = operation.get("failure-cause", {})
-                why = innermost(str(cause.get("stack-trace", ""))) or cause.get("class", "unknown")
-                raise StackError(f"The savepoint of {name} failed ({why}); the job goes on.", "see its exceptions.")
+                if found["status"]["id"] == "COMPLETED":
+                    return _location(name, found["operation"])
             time.sleep(0.1)
         raise StackError(f"The savepoint of {name} took more than {timeout_s:.0f} s.", "try again when Kafka is up.")
 
@@ -150,3 +144,12 @@ class Cluster:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             raise StackError(f"Flink refused {method} {path}: {error.read().decode(errors='replace')[:500]}") from error
+
+
+def _location(name: str, operation: dict[str, Any]) -> str:
+    """Where a savepoint lies that has ended. Raises `StackError` if it failed."""
+    if "location" in operation:
+        return str(operation["location"])
+    cause = operation.get("failure-cause", {})
+    why = innermost(str(cause.get("stack-trace", ""))) or cause.get("class", "unknown")
+    raise StackError(f"The savepoint of {name} failed ({why}); the job goes on.", "see its exceptions.")

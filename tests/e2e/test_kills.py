@@ -53,7 +53,6 @@ def test_every_acknowledged_reading_is_counted_once_whichever_process_is_killed(
     assert code == 0, found
 
 
-@pytest.mark.timeout(900)
 def test_the_trial_fails_when_a_row_is_taken_away(stack):
     code, found = trial(stack, "--seed", "12", "--devices", "5", "--rounds", "0", "--control")
     assert code == 1

@@ -12,8 +12,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.visiting import Stack, Visit
 
-pytestmark = pytest.mark.timeout(900)
-
 PATIENT = 120_000
 """Wide: the alerting job may only be starting, on a busy machine. An alert is on the page within a second or two."""
 MACHINE = "this-machine"

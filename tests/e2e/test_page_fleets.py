@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 from tests.e2e.test_page import PATIENT, paints, text_changes
 from tests.e2e.visiting import Visit
 
-pytestmark = pytest.mark.timeout(900)
 MACHINE = "this-machine"
 
 

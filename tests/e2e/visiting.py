@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, Page
 
 HEADWATER = Path(sys.executable).with_name("headwater")
 DEVICES = 20
@@ -68,22 +68,15 @@ class Visit:
         return self.page
 
 
-def _complains(message: ConsoleMessage) -> bool:
-    """Whether it is an error or a warning of the page, and not of a machine too busy for a store or a socket."""
-    busy = ("status of 503", "WebSocket is closed before")
-    return message.type in ("error", "warning") and not any(words in message.text for words in busy)
-
-
 def visit(browser: Browser, stack: Stack, viewport: dict[str, int], scheme: str = "light") -> Iterator[Visit]:
     """A fresh tab that notes console errors and requests to anybody else."""
     said = stack.status()
     origin = said["addresses"]["page"].rstrip("/")
     context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
     context.set_default_timeout(120_000)
-    context.set_default_navigation_timeout(120_000)
     page = context.new_page()
     made = Visit(page, origin, said["access_key"], [], [])
-    page.on("console", lambda m: made.complaints.append(m.text) if _complains(m) else None)
+    page.on("console", lambda m: made.complaints.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: made.complaints.append(str(error)))
     page.on("request", lambda r: None if r.url.startswith(origin) else made.foreign.append(r.url))
     yield made

@@ -17,7 +17,7 @@ from headwater.model.settings import Settings
 from headwater.stack import clickhouse, jars, kafka, postgres, probes, topics, valkey
 from headwater.stack.foreground import running
 from headwater.stack.state import State
-from tests.integration.api_server import Log, Stores
+from tests.integration.api_server import PATIENT, Api, Log, Stores, served
 from tests.integration.sink_processes import Process
 from tests.integration.stores import Store
 
@@ -103,6 +103,13 @@ def clickhouse_fixture(stack_state: State) -> Iterator[str]:
 def logs(stack_state: State) -> Path:
     """The folder with the output of the servers."""
     return stack_state.folder / "logs"
+
+
+@pytest.fixture
+def patient(tmp_path: Path, kafka: str, log: Log, stores: Stores) -> Iterator[Api]:
+    """An API that does not send away who takes nothing: on a busy machine the test may be the slower one."""
+    with served(tmp_path, kafka, stores.postgres, stores.valkey, program=PATIENT) as running:
+        yield running
 
 
 @pytest.fixture

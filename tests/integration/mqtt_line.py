@@ -30,6 +30,8 @@ from headwater.stack.ports import free_port
 from headwater.stack.topics import create_all
 
 PATIENCE_S = 120
+SLOW = "Server unavailable"
+"""What the broker says while PostgreSQL takes longer than a CONNECT may."""
 QUOTA = "Quota exceeded"
 CUT = "Unspecified error"
 """What the client's library says if it wrote to a connection before it had read why that was ended."""
@@ -217,6 +219,11 @@ class Client:
             lambda: mid in self._granted or len(self.farewells) > before, f"a subscription to {topic} is answered"
         )
         return self._granted.get(mid, False)
+
+    def is_refused(self, reason: str) -> bool:
+        """Whether it was refused with that reason; nothing else may have been said to it but that the store is slow."""
+        assert set(self.refusals) <= {reason, SLOW}, self.refusals
+        return reason in self.refusals
 
     def unacknowledged(self) -> int:
         return len(self._sent)

@@ -1,5 +1,6 @@
 """Provisioning keys and devices that register themselves, over REST."""
 
+import time
 import uuid
 
 import httpx
@@ -99,7 +100,9 @@ def test_without_a_key_that_is_good_nobody_is_registered_and_guesses_are_bounded
     key = ask("POST", "/boiler/keys", json={}).json()["key"]
     assert httpx.get(f"{api.url}/v1/devices", headers={"Authorization": f"Bearer {key}"}, timeout=60).status_code == 401
     statuses: list[int] = []
-    while 429 not in statuses and len(statuses) < 60:  # failures of one minute count
+    begun = time.monotonic()
+    # 25 are too many in one minute; on a machine that is slow the minute may end in between.
+    while 429 not in statuses and (len(statuses) < 25 or time.monotonic() - begun > 60) and len(statuses) < 60:
         statuses.append(provision(api, "guess", device="b").status_code)
     assert statuses[:10] == [401] * 10
     assert statuses[-1] == 429

@@ -254,11 +254,7 @@ def test_random_questions_never_make_the_api_fail(api, stores, log, tenant, tmp_
         "none",
         "--no-color",
     ]
-    # A store that is slow for once is a 503, which is right; a fault of the API is found by the same seed again.
-    for _ in range(2):
-        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
-        if ran.returncode == 0 or "503" not in ran.stdout:
-            break
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
     assert ran.returncode == 0, ran.stdout[-6_000:] + ran.stderr[-1_000:]
 
 

@@ -49,8 +49,7 @@ def topic(device: Client, *more: str) -> str:
 
 def told(device: Client) -> list[dict]:
     """What the device was told, in order."""
-    heard = [json.loads(payload)["shared"] for where, payload in device.messages if where == topic(device, "shared")]
-    return [one for one, _ in groupby(heard)]  # at the very moment of a subscription or a change it may come twice
+    return [json.loads(payload)["shared"] for where, payload in device.messages if where == topic(device, "shared")]
 
 
 def test_what_a_device_says_of_itself_is_in_the_registry(up):
@@ -177,5 +176,8 @@ def test_a_broker_that_was_killed_tells_what_has_changed_meanwhile(up):
     again.subscribe(topic(again, "shared"))
     share(up, "deleted", every_s=3)
     eventually(lambda: told(again), "it is told")
-    assert told(again) == [{"every_s": 3}], "a new device of an old name is not told what the old one was"
+    # The subscription may meet the change on its way, and is told twice then.
+    assert [one for one, _ in groupby(told(again))] == [{"every_s": 3}], (
+        "a new device of an old name is not told what the old one was"
+    )
     again.close()

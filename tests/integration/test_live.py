@@ -3,15 +3,12 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.integration.api_server import (
     KEY,
-    PATIENT,
     Api,
     Live,
     Log,
@@ -27,13 +24,6 @@ from tests.integration.api_server import (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory):
     return tmp_path_factory.mktemp("live")
-
-
-@pytest.fixture
-def patient(tmp_path: Path, kafka: str, log: Log, stores: Stores) -> Iterator[Api]:
-    """An API that does not send away who takes nothing: on a busy machine the test may be the slower one."""
-    with served(tmp_path, kafka, stores.postgres, stores.valkey, program=PATIENT) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -17,7 +16,7 @@ from headwater.model.pack import PULSE_TENANT, Pack
 from headwater.model.settings import SinkSettings
 from headwater.model.topics import RAW
 from tests.integration.alert_log import append, held
-from tests.integration.api_server import PATIENT, Api, Live, Log, Stores, eventually, now_ms, row, served
+from tests.integration.api_server import Api, Live, Log, Stores, eventually, now_ms, row, served
 from tests.integration.sinks import in_thread
 from tests.unit.alert_stories import T0, active, replayed, story, tell
 
@@ -25,13 +24,6 @@ from tests.unit.alert_stories import T0, active, replayed, story, tell
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory):
     return tmp_path_factory.mktemp("live-alerts")
-
-
-@pytest.fixture
-def patient(tmp_path: Path, kafka: str, log: Log, stores: Stores) -> Iterator[Api]:
-    """An API that does not send away who takes nothing: on a busy machine the test may be the slower one."""
-    with served(tmp_path, kafka, stores.postgres, stores.valkey, program=PATIENT) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

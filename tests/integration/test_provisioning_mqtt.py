@@ -12,7 +12,7 @@ from headwater import registry
 from headwater.registry import keys, store
 from headwater.registry.entries import MODELS
 from headwater.registry.provisioning import REQUEST, RESPONSE
-from tests.integration.mqtt_line import Client, Line, eventually, line, readings
+from tests.integration.mqtt_line import SLOW, Client, Line, eventually, line, readings
 
 OWN = "a-token-that-the-device-has-made-itself"
 
@@ -140,7 +140,9 @@ def test_a_key_that_is_wrong_or_withdrawn_does_not_let_in_and_failures_are_bound
         assert "was revoked" in asked(client, device="late")["detail"]
     guesses = [up.client("provision", "guess") for _ in range(6)]
     wrong = "Bad user name or password"
-    eventually(lambda: any(wrong in guess.refusals for guess in guesses), "guesses are refused")
+    eventually(lambda: all(guess.refusals for guess in guesses), "guesses are refused")
+    assert any(wrong in guess.refusals for guess in guesses)
+    assert {said for guess in guesses for said in guess.refusals} <= {wrong, "Connection rate exceeded", SLOW}
     # They come again each second (paho: without a clean start then), until their address has failed too often; then a
     # good key waits too.
     eventually(lambda: any("Connection rate exceeded" in guess.refusals for guess in guesses), "they are slowed down")

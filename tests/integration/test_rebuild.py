@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import pytest
 
@@ -69,16 +69,10 @@ def given(monkeypatch):
 
 def until(condition, what, seconds=240):
     end = time.monotonic() + seconds
-    while not (found := _unless_away(condition)):
+    while not (found := condition()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.3)
     return found
-
-
-def _unless_away(condition):
-    """The job keeper looks again when the cluster does not answer in time; so does the test."""
-    with suppress(OSError, StackError):
-        return condition()
 
 
 def caught_up(keeper):

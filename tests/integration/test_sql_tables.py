@@ -33,8 +33,6 @@ from tests.integration.analysts import (
     stack,
 )
 
-pytestmark = pytest.mark.timeout(900)
-
 POWER = "computed_power_watt"
 STALL = "rise-then-stall"
 

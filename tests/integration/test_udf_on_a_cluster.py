@@ -24,8 +24,6 @@ from headwater.stack.state import State
 from headwater.stack.topics import create_all
 
 # A client plans for half a minute of CPU; a busy machine makes minutes of that.
-pytestmark = pytest.mark.timeout(900)
-
 UDF_JOB = Path(__file__).parent / "udf_job.py"
 
 

@@ -84,11 +84,11 @@ def test_what_was_measured_while_nothing_could_be_sent_is_sent_when_it_goes_on()
         Member(SimulatedDevice(1, seed=1), settings, Heard()).start(0.3)
         await asyncio.sleep(0.25)
         time.sleep(0.5)  # the loop stands still, as in a process that gets no processor
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.4)  # longer than its first phase, or a machine that stands still once might send too few
 
     asyncio.run(starved())
     stamps = [ts for message in sent for ts in message]
-    assert len(sent) >= 7
+    assert len(sent) >= 8
     assert stamps == list(range(stamps[0], stamps[-1] + 1, 20))
     assert {len(message) for message in sent} == {5}
     assert all(message[0] // 100 == message[-1] // 100 for message in sent)
